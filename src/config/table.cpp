@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+// The rows of the settings table. Adding one here is all that a new setting needs: its environment
+// variable, its checks, its line in `nixl-info --config` and in docs/settings.md follow.
+#include "config/settings.h"
+
+namespace nixl::core {
+namespace {
+
+constexpr uint64_t KB = 1024, MB = 1024 * KB, GB = 1024 * MB, TB = 1024 * GB;
+constexpr uint64_t SECOND = 1'000'000'000, HOUR = 3600 * SECOND;
+
+using enum SettingType;
+constexpr auto OPEN = SettingChange::AT_OPEN;
+constexpr auto ANY = SettingChange::ANY_TIME;
+
+constexpr SettingInfo TABLE[] = {
+    // What moves the bytes
+    {"backend", CHOICE, "auto", "NIXL_BACKEND", "",
+     "auto,ucx|ucx_mo,tcp,shm,gds|gds_mt,posix,file,block,s3|obj,cuda", 0, 0, OPEN,
+     "Preferred engine of network and storage legs; copies within the host's memory are not "
+     "affected."},
+    {"enable_gpu", CHOICE, "auto", "NIXL_ENABLE_GPU", "", "auto,true,false", 0, 0, OPEN,
+     "Whether to use GPUs; true is an error where there is none, auto uses what is there."},
+    {"sim_gpus", INTEGER, "0", "NIXL_SIM_GPUS", "", "", 0, 64, OPEN,
+     "Number of simulated GPUs to offer in place of the machine's; every result is marked "
+     "simulated."},
+    {"ucx_path", TEXT, "", "NIXL_UCX_PATH", "", "", 0, 0, OPEN,
+     "Folder of a UCX installation; its lib folder is searched before the system's."},
+    {"enable_gdrcopy", CHOICE, "auto", "NIXL_ENABLE_GDRCOPY", "", "auto,true,false", 0, 0, OPEN,
+     "Whether small copies to and from a GPU use mapped access; auto uses it where it is there."},
+    {"gds_device", TEXT, "", "NIXL_GDS_DEVICE", "", "", 0, 0, OPEN,
+     "Default block device, file or mount point of storage operations that name none."},
+    {"path_policy", CHOICE, "warn", "NIXL_PATH_POLICY", "", "allow,warn,require_direct", 0, 0, ANY,
+     "What a path through staging memory is: allowed, one warning per cause, or an error."},
+    {"zero_copy", BOOL, "false", "NIXL_ZERO_COPY", "", "", 0, 0, ANY,
+     "Never copy through staging memory; host memory is page-locked for the transfer where "
+     "needed."},
+    {"raise_on_error", BOOL, "true", "NIXL_RAISE_ON_ERROR", "", "", 0, 0, ANY,
+     "Whether a blocking transfer that fails raises, or returns its handle with the status."},
+    {"allow_raw_write", BOOL, "false", "NIXL_ALLOW_RAW_WRITE", "", "", 0, 0, OPEN,
+     "Allow writing to block devices without force being given in the call."},
+
+    // Sizes, limits and times
+    {"buffer_size", SIZE, "4MB", "NIXL_BUFFER_SIZE", "", "", 4 * KB, TB, ANY,
+     "Bytes of a buffer that is allocated without a size, and of one staging buffer."},
+    {"pool_size", SIZE, "1GB", "NIXL_POOL_SIZE", "", "", 4 * KB, 1024 * TB, ANY,
+     "Bytes of a memory pool made without a size, and the most staging memory; used only as "
+     "needed."},
+    {"chunk_size", SIZE, "1MB", "NIXL_CHUNK_SIZE", "", "", 4 * KB, 4 * GB, ANY,
+     "Bytes of one piece when a transfer is split to overlap the legs of its path."},
+    {"pipeline_chunks", INTEGER, "8", "NIXL_PIPELINE_CHUNKS", "", "", 1, 64, ANY,
+     "Pieces in flight of one split transfer."},
+    {"allocator", TEXT, "default", "NIXL_ALLOCATOR", "", "", 0, 0, ANY,
+     "Registered allocator that serves allocations of host memory."},
+    {"inline_copy_bytes", SIZE, "128KB", "NIXL_INLINE_COPY_BYTES", "", "", 0, GB, OPEN,
+     "Host copies up to this many bytes are made by the posting thread; larger ones by the "
+     "workers."},
+    {"lanes", INTEGER, "0", "NIXL_LANES", "", "", 0, 64, OPEN,
+     "Sets of queues that threads share; 0 is one per CPU, at most 8."},
+    {"workers", INTEGER, "0", "NIXL_WORKERS", "", "", 0, 256, OPEN,
+     "Threads for large copies and blocking system calls; 0 follows the number of CPUs."},
+    {"request_slots", INTEGER, "4096", "NIXL_REQUEST_SLOTS", "", "", 1, 1 << 20, OPEN,
+     "Requests that can exist at the same time; one more is refused with AGAIN."},
+    {"drain_timeout", DURATION, "5s", "NIXL_DRAIN_TIMEOUT", "", "", 0, HOUR, ANY,
+     "How long closing waits for transfers in flight before it quarantines their memory."},
+
+    // Plug-ins and decorators
+    {"plugin_dir", TEXT, "", "NIXL_PLUGIN_DIR", "", "", 0, 0, OPEN,
+     "Folder whose backend plug-ins are loaded, besides the installed one."},
+    {"decorators", TEXT, "", "NIXL_DECORATORS", "", "", 0, 0, OPEN,
+     "Wrappers around backends, such as fault:posix,trace:memcpy; the first is the outermost."},
+    {"config_file", TEXT, "", "NIXL_CONFIG_FILE", "", "", 0, 0, OPEN,
+     "File with lines name = value, which the environment and arguments override."},
+
+    // Logging, telemetry, audit
+    {"log_level", CHOICE, "warn", "NIXL_LOG_LEVEL", "", "error|fatal,warn|warning,info,debug,trace",
+     0, 0, ANY,
+     "Least urgent lines that are written; of argument and environment the more verbose one wins."},
+    {"enable_telemetry", BOOL, "false", "NIXL_ENABLE_TELEMETRY", "NIXL_TELEMETRY_ENABLE", "", 0, 0,
+     ANY, "Count transfers and measure their times from the start."},
+    {"audit_log", TEXT, "", "NIXL_AUDIT_LOG", "", "", 0, 0, OPEN,
+     "File to which audit entries are appended as lines of JSON."},
+    {"log_transfers", BOOL, "false", "NIXL_LOG_TRANSFERS", "", "", 0, 0, OPEN,
+     "Write an audit entry for every transfer."},
+    {"log_metadata_access", BOOL, "false", "NIXL_LOG_METADATA_ACCESS", "", "", 0, 0, OPEN,
+     "Write an audit entry, without the value, for every use of metadata."},
+
+    // Peers and coordination
+    {"node_id", TEXT, "", "NIXL_NODE_ID", "", "", 0, 0, OPEN,
+     "Name of this node; the host's name when empty."},
+    {"cluster_name", TEXT, "default", "NIXL_CLUSTER_NAME", "", "", 0, 0, OPEN,
+     "Cluster that this node belongs to; clusters do not see each other."},
+    {"port", INTEGER, "13337", "NIXL_PORT", "", "", 0, 65535, OPEN,
+     "TCP port on which peers are heard; 0 lets the system choose."},
+    {"port_range", TEXT, "13337-13400", "NIXL_PORT_RANGE", "", "", 0, 0, OPEN,
+     "Ports to try when the first one is taken."},
+    {"bind_address", TEXT, "", "NIXL_BIND_ADDRESS", "", "", 0, 0, OPEN,
+     "Address on which peers are heard; loopback only when empty and no cluster is joined."},
+    {"etcd_endpoints", TEXT, "", "NIXL_ETCD_ENDPOINTS", "", "", 0, 0, OPEN,
+     "Comma-separated host:port list of etcd; empty uses the coordinator of this host."},
+    {"etcd_prefix", TEXT, "/nixl", "NIXL_ETCD_PREFIX", "NIXL_ETCD_NAMESPACE", "", 0, 0, OPEN,
+     "Prefix of every etcd key that is read or written."},
+    {"etcd_use_tls", BOOL, "false", "NIXL_ETCD_USE_TLS", "", "", 0, 0, OPEN,
+     "Speak TLS with etcd, never anything else."},
+    {"etcd_ca_cert", TEXT, "", "NIXL_ETCD_CA_CERT", "", "", 0, 0, OPEN,
+     "PEM file of the authority that signed etcd's certificate; the system's when empty."},
+    {"etcd_client_cert", TEXT, "", "NIXL_ETCD_CLIENT_CERT", "", "", 0, 0, OPEN,
+     "PEM file of this node's certificate for etcd."},
+    {"etcd_client_key", TEXT, "", "NIXL_ETCD_CLIENT_KEY", "", "", 0, 0, OPEN,
+     "PEM file of this node's private key for etcd."},
+    {"etcd_username", TEXT, "", "NIXL_ETCD_USERNAME", "", "", 0, 0, OPEN, "User name for etcd."},
+    {"etcd_password", SECRET, "", "NIXL_ETCD_PASSWORD", "", "", 0, 0, OPEN,
+     "Password for etcd; never printed."},
+
+    // Backends' own
+    {"null.enable", BOOL, "false", "NIXL_NULL_ENABLE", "", "", 0, 0, OPEN,
+     "Use the backend that moves nothing in place of the others, to measure what the core costs."},
+    {"memcpy.threads", INTEGER, "0", "NIXL_MEMCPY_THREADS", "", "", 0, 64, OPEN,
+     "Threads that share one large host copy; 0 lets the backend choose."},
+    {"memcpy.stream_bytes", SIZE, "0", "NIXL_MEMCPY_STREAM_BYTES", "", "", 0, TB, OPEN,
+     "Host copies from this many bytes on bypass the caches; 0 lets the backend choose."},
+    {"posix.engine", CHOICE, "auto", "NIXL_POSIX_ENGINE", "", "auto,io_uring,threads", 0, 0, OPEN,
+     "How files are read and written; auto is io_uring where it is permitted, else threads."},
+    {"posix.queue_depth", INTEGER, "128", "NIXL_POSIX_QUEUE_DEPTH", "", "", 1, 4096, OPEN,
+     "File operations in flight of one queue."},
+    {"fault.seed", INTEGER, "1", "NIXL_FAULT_SEED", "", "", 0, UINT64_MAX, OPEN,
+     "Start of the random numbers that place injected faults; the same seed gives the same "
+     "faults."},
+    {"fault.error_rate", TEXT, "0", "NIXL_FAULT_ERROR_RATE", "", "", 0, 0, OPEN,
+     "Fraction, 0 to 1, of elements that fail."},
+    {"fault.short_rate", TEXT, "0", "NIXL_FAULT_SHORT_RATE", "", "", 0, 0, OPEN,
+     "Fraction, 0 to 1, of elements that move only a first part."},
+    {"fault.delay_rate", TEXT, "0", "NIXL_FAULT_DELAY_RATE", "", "", 0, 0, OPEN,
+     "Fraction, 0 to 1, of completions that come late."},
+    {"fault.refuse_rate", TEXT, "0", "NIXL_FAULT_REFUSE_RATE", "", "", 0, 0, OPEN,
+     "Fraction, 0 to 1, of submissions that are refused as if the queue were full."},
+    {"fault.hold_rate", TEXT, "0", "NIXL_FAULT_HOLD_RATE", "", "", 0, 0, OPEN,
+     "Fraction, 0 to 1, of completions that are held back until cancelled."},
+    {"fault.hold_forever", BOOL, "false", "NIXL_FAULT_HOLD_FOREVER", "", "", 0, 0, OPEN,
+     "Held completions do not come back even when cancelled."},
+    {"limit.depth", INTEGER, "0", "NIXL_LIMIT_DEPTH", "", "", 0, 1 << 20, OPEN,
+     "Most elements in flight of a limited backend's queue; 0 is no limit."},
+    {"limit.bytes_per_second", SIZE, "0", "NIXL_LIMIT_BYTES_PER_SECOND", "", "", 0, UINT64_MAX,
+     OPEN, "Rate of a limited backend; 0 is no limit."},
+};
+
+} // namespace
+
+std::span<const SettingInfo> Settings::table() noexcept { return TABLE; }
+
+} // namespace nixl::core
