@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "platform/system.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <fcntl.h>
+#include <optional>
+#include <sched.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "base/text.h"
+
+namespace nixl::core {
+namespace {
+
+/// A small file whole; nullopt, with errno, when it cannot be read.
+std::optional<std::string> read_file(const std::string& path) {
+    constexpr size_t MAX_BYTES = 1 << 20; // mountinfo of a busy machine is a few hundred KB
+    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return std::nullopt;
+    std::string text;
+    char part[4096];
+    ssize_t n = 0;
+    while (text.size() < MAX_BYTES) {
+        n = ::read(fd, part, sizeof part);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            break;
+        text.append(part, static_cast<size_t>(n));
+    }
+    const int error = errno;
+    ::close(fd);
+    errno = error;
+    return n < 0 ? std::nullopt : std::optional(text);
+}
+
+/// The number behind `name` in lines like "MemTotal:  123 kB" or "inactive_file 123".
+std::optional<uint64_t> number_of(const std::string& text, std::string_view name) {
+    for (const std::string_view line : split(text, '\n')) {
+        if (line.substr(0, name.size()) != name)
+            continue;
+        const std::string_view rest = trim(line.substr(name.size()));
+        const auto number = parse_integer(rest.substr(0, rest.find(' ')));
+        if (number.ok())
+            return number.value();
+    }
+    return std::nullopt;
+}
+
+std::optional<uint64_t> number_in_file(const std::string& path) {
+    const auto text = read_file(path);
+    if (!text)
+        return std::nullopt;
+    const auto number = parse_integer(*text);
+    return number.ok() ? std::optional(number.value()) : std::nullopt; // "max" is no limit
+}
+
+/// The names of one version's files.
+struct GroupFiles {
+    const char* limit;
+    const char* usage;
+    const char* reclaimable; // line of memory.stat
+};
+constexpr GroupFiles VERSION_1{"/memory.limit_in_bytes", "/memory.usage_in_bytes",
+                               "total_inactive_file "};
+constexpr GroupFiles VERSION_2{"/memory.max", "/memory.current", "inactive_file "};
+
+/// Narrows `figures` by one control group's limit.
+void apply_group(const std::string& folder, const GroupFiles& files, MemoryFigures& figures) {
+    const auto limit = number_in_file(folder + files.limit);
+    if (!limit || *limit >= figures.total_bytes)
+        return; // version 1 writes "no limit" as a number near 2^63
+    // A group may be limited while its children hold the memory: its usage includes theirs.
+    uint64_t used = number_in_file(folder + files.usage).value_or(0);
+    const auto stat = read_file(folder + "/memory.stat");
+    used -= std::min(used, stat ? number_of(*stat, files.reclaimable).value_or(0) : 0);
+    figures.total_bytes = *limit;
+    figures.free_bytes = std::min(figures.free_bytes, *limit - std::min(*limit, used));
+    figures.limited = true;
+}
+
+/// Where a hierarchy is mounted, and which part of it.
+struct GroupMount {
+    std::string point;
+    std::string part; // "/" but where a container sees only its own part
+};
+
+/// From /proc/self/mountinfo: "36 31 0:33 PART POINT options... - TYPE source SUPER_OPTIONS".
+std::optional<GroupMount> find_mount(const std::string& root, bool version_2) {
+    const std::string mounts = read_file(root + "/proc/self/mountinfo").value_or("");
+    for (const std::string_view line : split(mounts, '\n')) {
+        const size_t dash = line.find(" - ");
+        if (dash == std::string_view::npos)
+            continue;
+        const auto front = split(line.substr(0, dash), ' '),
+                   back = split(line.substr(dash + 3), ' ');
+        if (front.size() < 5 || back.size() < 3)
+            continue;
+        const auto options = split(back[2], ',');
+        const bool has_memory =
+            std::find(options.begin(), options.end(), "memory") != options.end();
+        if (version_2 ? back[0] == "cgroup2" : back[0] == "cgroup" && has_memory)
+            return GroupMount{root + std::string(front[4]), std::string(front[3])};
+    }
+    return std::nullopt;
+}
+
+/// The path of this process's group, from lines like "4:memory:/a/b" or "0::/a/b".
+std::optional<std::string> group_path(const std::string& root, bool version_2) {
+    const std::string groups = read_file(root + "/proc/self/cgroup").value_or("");
+    for (const std::string_view line : split(groups, '\n')) {
+        const size_t first = line.find(':');
+        const size_t second = line.find(':', first + 1);
+        if (first == std::string_view::npos || second == std::string_view::npos)
+            continue;
+        const auto controllers = split(line.substr(first + 1, second - first - 1), ',');
+        const bool matches = version_2 ? line.substr(0, first) == "0"
+                                       : std::find(controllers.begin(), controllers.end(),
+                                                   "memory") != controllers.end();
+        if (matches)
+            return std::string(line.substr(second + 1));
+    }
+    return std::nullopt;
+}
+
+void apply_groups(const std::string& root, bool version_2, MemoryFigures& figures) {
+    const auto mount = find_mount(root, version_2);
+    auto path = group_path(root, version_2);
+    if (!mount || !path)
+        return;
+    if (mount->part != "/" && path->compare(0, mount->part.size(), mount->part) == 0)
+        path->erase(0, mount->part.size());
+    // Every group above limits too. Folders that are not visible from here have no files to read.
+    const GroupFiles& files = version_2 ? VERSION_2 : VERSION_1;
+    for (std::string folder = *path == "/" ? "" : *path; !folder.empty();
+         folder.erase(std::min(folder.rfind('/'), folder.size())))
+        apply_group(mount->point + folder, files, figures);
+    apply_group(mount->point, files, figures);
+}
+
+} // namespace
+
+Result<MemoryFigures> host_memory(const std::string& root) {
+    const std::string path = root + "/proc/meminfo";
+    const auto text = read_file(path);
+    if (!text)
+        return Error::system("read " + path, errno);
+    const auto total = number_of(*text, "MemTotal:");
+    auto available = number_of(*text, "MemAvailable:");
+    if (!available)
+        available = number_of(*text, "MemFree:"); // some containers' emulation leaves it out
+    if (!total || !available)
+        return Error(Code::UNSUPPORTED, path + ": has no MemTotal or MemAvailable");
+    MemoryFigures figures{*total * 1024, *available * 1024, false};
+    apply_groups(root, false, figures);
+    apply_groups(root, true, figures);
+    return figures;
+}
+
+uint32_t usable_cpus() noexcept {
+    // The mask must be as large as the kernel's; the size is not told, so it is tried.
+    for (size_t cpus = 1024; cpus <= 65536; cpus *= 4) {
+        cpu_set_t* set = CPU_ALLOC(cpus);
+        if (set == nullptr)
+            break;
+        const size_t bytes = CPU_ALLOC_SIZE(cpus);
+        const bool known = ::sched_getaffinity(0, bytes, set) == 0;
+        const int count = known ? CPU_COUNT_S(bytes, set) : 0;
+        CPU_FREE(set);
+        if (known && count > 0)
+            return static_cast<uint32_t>(count);
+    }
+    return static_cast<uint32_t>(std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN)));
+}
+
+std::vector<uint32_t> parse_number_list(std::string_view text) {
+    constexpr uint64_t MAX_NUMBER = 65535; // a broken file must not fill the memory
+    std::vector<uint32_t> numbers;
+    for (const std::string_view part : split(trim(text), ',')) {
+        const size_t dash = part.find('-');
+        const auto first = parse_integer(part.substr(0, dash));
+        const auto last =
+            dash == std::string_view::npos ? first : parse_integer(part.substr(dash + 1));
+        if (!first.ok() || !last.ok() || first.value() > last.value() || last.value() > MAX_NUMBER)
+            return {};
+        for (uint64_t n = first.value(); n <= last.value(); ++n)
+            numbers.push_back(static_cast<uint32_t>(n));
+    }
+    return numbers;
+}
+
+std::vector<uint32_t> numa_nodes(const std::string& root) {
+    const auto text = read_file(root + "/sys/devices/system/node/online");
+    std::vector<uint32_t> nodes = parse_number_list(text.value_or(""));
+    return nodes.empty() ? std::vector<uint32_t>{0} : nodes;
+}
+
+std::string kernel_release() {
+    utsname names{};
+    return ::uname(&names) == 0 ? names.release : "unknown";
+}
+
+bool release_at_least(std::string_view release, uint32_t major, uint32_t minor) {
+    const auto number = [&release]() -> std::optional<uint64_t> {
+        const size_t end = std::min(release.find_first_not_of("0123456789"), release.size());
+        const auto parsed = parse_integer(release.substr(0, end));
+        release.remove_prefix(std::min(end + 1, release.size()));
+        return parsed.ok() ? std::optional(parsed.value()) : std::nullopt;
+    };
+    const auto first = number();
+    const auto second = number();
+    return first && second && (*first != major ? *first > major : *second >= minor);
+}
+
+std::string system_name(const std::string& root) {
+    auto text = read_file(root + "/etc/os-release");
+    if (!text)
+        text = read_file(root + "/usr/lib/os-release").value_or("");
+    constexpr std::string_view key = "PRETTY_NAME=";
+    for (std::string_view line : split(*text, '\n')) {
+        if (line.substr(0, key.size()) != key)
+            continue;
+        line = trim(line.substr(key.size()));
+        if (line.size() >= 2 && (line.front() == '"' || line.front() == '\'') &&
+            line.back() == line.front())
+            line = line.substr(1, line.size() - 2);
+        if (!line.empty())
+            return std::string(line);
+    }
+    return "Linux";
+}
+
+uint64_t page_bytes() noexcept { return static_cast<uint64_t>(::sysconf(_SC_PAGESIZE)); }
+
+GpuPresence gpu_presence() { return {0, "the GPU engine is not part of this build"}; }
+
+} // namespace nixl::core

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+// The machine's figures, on laid-out copies of the kernel's files and on the machine itself.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sched.h>
+#include <thread>
+#include <unistd.h>
+
+#include "platform/system.h"
+
+namespace nixl::core {
+namespace {
+
+constexpr uint64_t GB = uint64_t{1} << 30;
+
+/// A folder with a machine's files: 64 GB of memory, 32 GB available.
+class Machine : public testing::Test {
+  protected:
+    Machine() {
+        put("/proc/meminfo", "MemTotal:       67108864 kB\nMemFree:        1048576 kB\n"
+                             "MemAvailable:   33554432 kB\n");
+    }
+    ~Machine() override { std::filesystem::remove_all(root_); }
+
+    void put(const std::string& path, const std::string& text) {
+        std::filesystem::create_directories(std::filesystem::path(root_ + path).parent_path());
+        std::ofstream(root_ + path) << text;
+    }
+    MemoryFigures figures() {
+        auto read = host_memory(root_);
+        EXPECT_TRUE(read.ok());
+        return read.ok() ? read.value() : MemoryFigures{};
+    }
+    void mount_version_2() {
+        put("/proc/self/mountinfo", "40 31 0:38 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
+        put("/proc/self/cgroup", "0::/a/b\n");
+    }
+
+    std::string root_ = testing::TempDir() + "nixl_machine_" + std::to_string(getpid());
+};
+
+// Proves: S-062
+TEST_F(Machine, WithoutControlGroups_hasWhatTheKernelSays) {
+    EXPECT_EQ(figures().total_bytes, 64 * GB);
+    EXPECT_EQ(figures().free_bytes, 32 * GB);
+    EXPECT_FALSE(figures().limited);
+}
+
+// Proves: S-062
+TEST_F(Machine, VersionTwoGroup_limitsTotalAndFree) {
+    mount_version_2();
+    put("/sys/fs/cgroup/a/b/memory.max", "8589934592\n");
+    put("/sys/fs/cgroup/a/b/memory.current", "3221225472\n");
+    put("/sys/fs/cgroup/a/b/memory.stat", "anon 1\ninactive_file 1073741824\n");
+
+    EXPECT_EQ(figures().total_bytes, 8 * GB);
+    EXPECT_EQ(figures().free_bytes, 6 * GB);
+    EXPECT_TRUE(figures().limited);
+}
+
+// Proves: S-062
+TEST_F(Machine, GroupAbove_limitsAsWell) {
+    mount_version_2();
+    put("/sys/fs/cgroup/a/b/memory.max", "max\n");
+    put("/sys/fs/cgroup/a/memory.max", "4294967296\n");
+    put("/sys/fs/cgroup/a/memory.current", "5294967296\n");
+
+    EXPECT_EQ(figures().total_bytes, 4 * GB);
+    EXPECT_EQ(figures().free_bytes, 0u);
+}
+
+// Proves: S-062
+TEST_F(Machine, VersionOneGroup_limitsAndItsNoLimitIsNone) {
+    put("/proc/self/mountinfo", "35 31 0:32 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
+                                "36 31 0:33 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n");
+    put("/proc/self/cgroup", "5:cpu:/\n4:memory:/job\n0::/\n");
+    put("/sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");
+    EXPECT_FALSE(figures().limited);
+
+    put("/sys/fs/cgroup/memory/job/memory.limit_in_bytes", "2147483648\n");
+    put("/sys/fs/cgroup/memory/job/memory.usage_in_bytes", "1073741824\n");
+    EXPECT_EQ(figures().total_bytes, 2 * GB);
+    EXPECT_EQ(figures().free_bytes, 1 * GB);
+}
+
+// Proves: S-062
+TEST_F(Machine, ContainerThatSeesOnlyItsPart_findsItsLimit) {
+    put("/proc/self/mountinfo",
+        "35 31 0:32 /docker/x /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n");
+    put("/proc/self/cgroup", "4:memory:/docker/x\n");
+    put("/sys/fs/cgroup/memory/memory.limit_in_bytes", "1073741824\n");
+
+    EXPECT_EQ(figures().total_bytes, 1 * GB);
+}
+
+TEST_F(Machine, LimitAboveTheMachine_isNoLimit) {
+    mount_version_2();
+    put("/sys/fs/cgroup/a/memory.max", "999999999999999\n");
+
+    EXPECT_FALSE(figures().limited);
+}
+
+TEST_F(Machine, FilesThatAreBrokenOrMissing_areErrorsOrIgnored) {
+    mount_version_2();
+    put("/sys/fs/cgroup/a/b/memory.max", "");
+    put("/proc/self/mountinfo", "garbage - \n - - -\n40 31 0:38 / /sys - cgroup2 cgroup2 rw\n");
+    EXPECT_EQ(figures().total_bytes, 64 * GB);
+
+    put("/proc/meminfo", "nothing here\n");
+    EXPECT_EQ(host_memory(root_).error().code, Code::UNSUPPORTED);
+    std::filesystem::remove(root_ + "/proc/meminfo");
+    EXPECT_EQ(host_memory(root_).error().code, Code::NOT_FOUND);
+}
+
+TEST_F(Machine, NumaNodes_areThoseOnline) {
+    EXPECT_EQ(numa_nodes(root_), (std::vector<uint32_t>{0}));
+    put("/sys/devices/system/node/online", "0-1,4\n");
+    EXPECT_EQ(numa_nodes(root_), (std::vector<uint32_t>{0, 1, 4}));
+}
+
+TEST_F(Machine, SystemName_isThePrettyOne) {
+    EXPECT_EQ(system_name(root_), "Linux");
+    put("/usr/lib/os-release", "ID=x\nPRETTY_NAME='Some Linux 3'\n");
+    EXPECT_EQ(system_name(root_), "Some Linux 3");
+    put("/etc/os-release", "NAME=\"Y\"\nPRETTY_NAME=\"Other Linux 4 (four)\"\n");
+    EXPECT_EQ(system_name(root_), "Other Linux 4 (four)");
+}
+
+// Proves: S-062
+TEST(System, ThisMachine_hasPlausibleFigures) {
+    const auto memory = host_memory();
+
+    ASSERT_TRUE(memory.ok()) << memory.error().message;
+    EXPECT_GT(memory.value().total_bytes, uint64_t{64} << 20);
+    EXPECT_LE(memory.value().free_bytes, memory.value().total_bytes);
+    EXPECT_GE(page_bytes(), 4096u);
+    EXPECT_EQ(page_bytes() & (page_bytes() - 1), 0u);
+    EXPECT_FALSE(kernel_release().empty());
+    EXPECT_TRUE(release_at_least(kernel_release(), 2, 6)) << kernel_release();
+    EXPECT_FALSE(numa_nodes().empty());
+}
+
+TEST(System, UsableCpus_followTheAffinityMask) {
+    EXPECT_GE(usable_cpus(), 1u);
+
+    uint32_t pinned = 0;
+    std::thread([&] { // a thread of its own: the mask is the thread's
+        cpu_set_t all, one;
+        ASSERT_EQ(sched_getaffinity(0, sizeof all, &all), 0);
+        CPU_ZERO(&one);
+        for (int cpu = 0; cpu < CPU_SETSIZE && CPU_COUNT(&one) == 0; ++cpu)
+            if (CPU_ISSET(cpu, &all))
+                CPU_SET(cpu, &one);
+        ASSERT_EQ(sched_setaffinity(0, sizeof one, &one), 0);
+        pinned = usable_cpus();
+    })
+        .join();
+
+    EXPECT_EQ(pinned, 1u);
+}
+
+TEST(System, NumberList_isReadAsTheKernelWritesIt) {
+    EXPECT_EQ(parse_number_list("0-3,8\n"), (std::vector<uint32_t>{0, 1, 2, 3, 8}));
+    EXPECT_EQ(parse_number_list("7"), (std::vector<uint32_t>{7}));
+    for (const char* text : {"", "x", "3-1", "1-", "-1", "0-99999999", "99999999999999999999"})
+        EXPECT_TRUE(parse_number_list(text).empty()) << text;
+}
+
+// Proves: S-017
+TEST(System, Release_isComparedByNumber) {
+    EXPECT_TRUE(release_at_least("5.15.0-91-generic", 5, 15));
+    EXPECT_TRUE(release_at_least("6.1.0-18-amd64", 5, 15));
+    EXPECT_TRUE(release_at_least("10.0", 5, 15));
+    EXPECT_FALSE(release_at_least("5.4.0", 5, 15));
+    EXPECT_FALSE(release_at_least("4.19.0", 5, 15));
+    EXPECT_FALSE(release_at_least("unknown", 0, 0));
+    EXPECT_FALSE(release_at_least("5", 5, 0));
+}
+
+// Proves: S-061
+TEST(System, WithoutTheGpuEngine_countsNoneAndSaysWhy) {
+    EXPECT_EQ(gpu_presence().count, 0u);
+    EXPECT_NE(gpu_presence().reason.find("not part of this build"), std::string::npos);
+}
+
+} // namespace
+} // namespace nixl::core
