@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+// The work of one queue, whatever engine carries it out: from accepted spans to kernel operations,
+// and from their results to completions. HOT
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include <sys/uio.h>
+
+#include <nixl/sdk/op_cursor.hpp>
+
+#include "region.h"
+#include "sink.h"
+
+namespace nixl::core::posix {
+
+inline constexpr uint32_t MAX_SPANS = 256;  // open submit() calls of one queue
+inline constexpr uint32_t MAX_VECTORS = 64; // pieces of memory of one kernel operation
+
+/// One kernel operation: one element, or neighbours in the file that are moved by one call.
+struct Operation {
+    const Region* storage;
+    const Region* memory; ///< of the first element; may be nullptr
+    iovec* vectors; ///< of the elements that are left; one entry while the memory is contiguous
+    uint64_t file_offset; ///< of the first element that is left
+    uint64_t element_bytes;
+    uint64_t first_element;
+    uint32_t element_count; ///< left
+    uint32_t span;
+    int32_t error; ///< known before the kernel was asked: an errno, else 0
+    bool is_write;
+    bool is_scattered; ///< one vector per element
+    bool is_aligned;   ///< may go through the direct descriptor
+    bool is_direct;    ///< goes there
+    bool is_alone;     ///< one element per call from here on: the joined call did not end well
+    bool is_waiting;   ///< for direct writes in flight, see WritePhase
+    bool holds_phase;  ///< started in its region's WritePhase
+    bool is_in_kernel; ///< between next() and finish()
+
+    [[nodiscard]] uint32_t call_elements() const noexcept { return is_alone ? 1 : element_count; }
+    [[nodiscard]] uint64_t call_bytes() const noexcept { return call_elements() * element_bytes; }
+    [[nodiscard]] uint32_t call_vectors() const noexcept {
+        return is_scattered ? call_elements() : 1;
+    }
+    [[nodiscard]] int fd() const noexcept {
+        return is_direct ? storage->direct_fd : storage->cached_fd;
+    }
+};
+
+/// Usage by an engine: accept(); while (operation = next()) give it to the kernel; finish() with
+/// each result; collect() what ended without the kernel.
+///
+/// Threads: one thread (the queue's driver).
+class Flow {
+  public:
+    /// `depth_ops`: most operations handed out at a time.
+    Flow(uint32_t depth_ops, uint64_t merge_bytes);
+
+    /// All elements of the batch, or none when MAX_SPANS are open.
+    [[nodiscard]] uint64_t accept(const nixl_batch& batch) noexcept;
+
+    /// The next operation to give to the kernel, or nullptr: none, or the depth is reached.
+    [[nodiscard]] Operation* next() noexcept;
+
+    /// `result`: bytes moved, or a negative errno. Needs room for one entry in the sink. The
+    /// operation is over, or next() hands it out again for what is left of it.
+    void finish(Operation& operation, int64_t result, Sink& sink) noexcept;
+
+    /// Completes what needs no kernel: elements cancelled before they were started, and wrong ones.
+    void collect(Sink& sink) noexcept;
+
+    /// Marks the tag; collect() completes the elements that the kernel does not have.
+    void cancel(uint64_t tag) noexcept;
+
+    /// poll() would find something to do although nothing comes back from the kernel.
+    [[nodiscard]] bool has_work() const noexcept {
+        return cancelled_spans_ > 0 || ended_count_ > 0 ||
+               (in_kernel_ == 0 && (again_count_ > 0 || first_queued_ != NO_SPAN));
+    }
+    [[nodiscard]] uint32_t in_kernel() const noexcept { return in_kernel_; }
+    /// Whether operation `number` has been handed out, for that tag.
+    [[nodiscard]] bool is_in_kernel(uint32_t number, uint64_t tag) const noexcept {
+        return operations_[number].is_in_kernel && spans_[operations_[number].span].tag == tag;
+    }
+    [[nodiscard]] uint32_t depth_ops() const noexcept { return depth_ops_; }
+    [[nodiscard]] Operation& operation(uint32_t number) noexcept { return operations_[number]; }
+    [[nodiscard]] uint32_t number(const Operation& operation) const noexcept {
+        return static_cast<uint32_t>(&operation - operations_.get());
+    }
+
+  private:
+    static constexpr uint32_t NO_SPAN = UINT32_MAX;
+
+    /// What one submit() brought.
+    struct Span {
+        uint64_t tag;
+        sdk::OpCursor cursor;   // at the next element to start
+        uint32_t operations;    // started and not over
+        uint32_t before, after; // in the list of spans with elements to start
+        uint32_t turn_ops;      // started since it came to the front
+        bool is_open, is_cancelled;
+    };
+    struct Element {
+        const Region* storage;
+        const Region* memory;
+        std::byte* address;
+        uint64_t file_offset;
+        uint64_t bytes;
+        bool is_write, is_valid;
+    };
+
+    static Element element_at(const sdk::OpCursor& cursor) noexcept;
+    void fill(Operation& operation, Span& span) noexcept;
+    bool join(Operation& operation, const Element& element) const noexcept;
+    bool start(Operation& operation) noexcept;
+    void leave_phase(Operation& operation) noexcept;
+    void finish_elements(Operation& operation, uint32_t count) noexcept;
+    void finish_failed(Operation& operation, int error, Sink& sink) noexcept;
+    void again(Operation& operation) noexcept;
+    void release(Operation& operation) noexcept;
+    void close_if_done(uint32_t span) noexcept;
+    void queue_last(uint32_t span) noexcept;
+    void unqueue(uint32_t span) noexcept;
+    Operation* next_again() noexcept;
+
+    const uint32_t depth_ops_;
+    const uint64_t merge_bytes_;
+    std::unique_ptr<Operation[]> operations_;
+    std::unique_ptr<iovec[]> vectors_;                            // MAX_VECTORS for each operation
+    std::unique_ptr<uint32_t[]> free_operations_, ended_, again_; // stacks and a queue of numbers
+    std::unique_ptr<Span[]> spans_;
+    uint32_t free_spans_[MAX_SPANS];
+    uint32_t free_operation_count_, free_span_count_ = MAX_SPANS;
+    uint32_t ended_count_ = 0, again_count_ = 0, in_kernel_ = 0, cancelled_spans_ = 0;
+    uint32_t first_queued_ = NO_SPAN, last_queued_ = NO_SPAN;
+    bool held_back_ = false; // an unaligned write waits: start nothing new behind it
+};
+
+} // namespace nixl::core::posix

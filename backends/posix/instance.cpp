@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "instance.h"
+
+#include <algorithm>
+
+#include "thread_queue.h"
+#if NIXL_HAVE_LIBURING
+#include "ring_tables.h"
+#include "uring_queue.h"
+#endif
+
+namespace nixl::core::posix {
+namespace {
+
+// A region as large as this would take milliseconds to pin, inside a submit().
+constexpr uint64_t MAX_REGISTERED_BUFFER_BYTES = 64u << 20;
+constexpr uint64_t MIN_REGISTERED_BUFFER_BYTES = 4096;
+
+std::string io_uring_refusal() {
+#if NIXL_HAVE_LIBURING
+    return uring_refusal();
+#else
+    return "io_uring is not built in (liburing was missing at build time)";
+#endif
+}
+
+uint32_t take_last(std::vector<uint32_t>& slots) {
+    if (slots.empty())
+        return NO_SLOT;
+    const uint32_t slot = slots.back();
+    slots.pop_back();
+    return slot;
+}
+
+} // namespace
+
+Result<EngineDecision> decide_engine(const Options& options) {
+    if (options.engine == EngineChoice::THREADS)
+        return EngineDecision{Engine::THREADS, {}};
+    const std::string refusal = io_uring_refusal();
+    if (refusal.empty())
+        return EngineDecision{Engine::IO_URING, {}};
+    if (options.engine == EngineChoice::IO_URING)
+        return Error(Code::UNSUPPORTED, refusal, "posix.engine=auto uses threads instead");
+    return EngineDecision{Engine::THREADS, refusal + "; using threads"};
+}
+
+Instance::Instance(const sdk::Host& host, const Options& options, Engine engine)
+    : host_(host), options_(options), engine_(engine), pool_(options.threads) {
+#if NIXL_HAVE_LIBURING
+    for (uint32_t slot = FILE_SLOTS; slot >= 2; slot -= 2)
+        free_file_slots_.push_back(slot - 2);
+    for (uint32_t slot = BUFFER_SLOTS; slot > 0; --slot)
+        free_buffer_slots_.push_back(slot - 1);
+#endif
+}
+
+Result<void> Instance::attach(const nixl_region_desc& desc, Region& region) {
+    NIXL_RETURN_IF_ERROR(region.attach(desc));
+    if (!region.not_direct.empty())
+        host_.log(NIXL_LOG_WARN, __FILE__, __LINE__, "posix: %s goes through the page cache: %s",
+                  desc.uri != nullptr ? desc.uri : "file", region.not_direct.c_str());
+    // Threads start with the first file, so that an idle context has none.
+    if (region.is_storage && engine_ == Engine::THREADS)
+        NIXL_RETURN_IF_ERROR(pool_.start());
+    MutexLock lock(mutex_);
+    regions_.push_back(&region);
+    region.owner = this;
+    give_slots(region);
+    for (const auto& queue : queues_)
+        queue->attached(region);
+    return {};
+}
+
+void Instance::detach(const Region& region) noexcept {
+    MutexLock lock(mutex_);
+    regions_.erase(std::find(regions_.begin(), regions_.end(), &region));
+    for (const auto& queue : queues_)
+        queue->detaching(region);
+    take_slots(region);
+}
+
+void Instance::give_slots(Region& region) {
+    if (region.is_storage)
+        region.file_slot = take_last(free_file_slots_);
+    else if (region.bytes >= MIN_REGISTERED_BUFFER_BYTES &&
+             region.bytes <= std::min(MAX_REGISTERED_BUFFER_BYTES, options_.pinned_bytes))
+        region.buffer_slot = take_last(free_buffer_slots_);
+}
+
+void Instance::take_slots(const Region& region) {
+    if (region.file_slot != NO_SLOT)
+        free_file_slots_.push_back(region.file_slot);
+    if (region.buffer_slot != NO_SLOT)
+        free_buffer_slots_.push_back(region.buffer_slot);
+}
+
+Result<Queue*> Instance::open_queue(uint32_t depth_ops, void* host_queue) {
+    const uint32_t depth =
+        depth_ops == 0 ? options_.queue_depth_ops : std::min(depth_ops, options_.queue_depth_ops);
+    std::unique_ptr<Queue> owned;
+#if NIXL_HAVE_LIBURING
+    if (engine_ == Engine::IO_URING) {
+        NIXL_ASSIGN_OR_RETURN(owned, open_uring_queue(host_, options_, depth));
+    }
+#endif
+    if (owned == nullptr)
+        owned = open_thread_queue(host_, options_, depth, host_queue, pool_);
+    Queue* const queue = owned.get();
+    MutexLock lock(mutex_);
+    for (const Region* const region : regions_)
+        queue->attached(*region);
+    queues_.push_back(std::move(owned));
+    return queue;
+}
+
+void Instance::close_queue(const Queue* queue) noexcept {
+    std::unique_ptr<Queue> closing; // destroyed after the lock is given back
+    MutexLock lock(mutex_);
+    const auto found = std::find_if(queues_.begin(), queues_.end(),
+                                    [&](const auto& owned) { return owned.get() == queue; });
+    closing = std::move(*found);
+    queues_.erase(found);
+}
+
+} // namespace nixl::core::posix

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// One opened posix backend: its engine, the regions attached to it and the queues that serve them.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/annotations.h"
+#include "base/status.h"
+#include "options.h"
+#include "queue.h"
+#include "region.h"
+#include "thread_pool.h"
+
+namespace nixl::core::posix {
+
+enum class Engine : uint8_t { IO_URING, THREADS };
+
+struct EngineDecision {
+    Engine engine = Engine::THREADS;
+    std::string
+        reason; ///< why it is not io_uring; empty when it is, or when threads were asked for
+};
+
+/// Errors: UNSUPPORTED io_uring was asked for by name and does not work here.
+Result<EngineDecision> decide_engine(const Options& options);
+
+/// Threads: any thread.
+class Instance final : private RegionOwner {
+  public:
+    Instance(const sdk::Host& host, const Options& options, Engine engine);
+
+    /// Fills `region`, which the caller owns; its end detaches it.
+    Result<void> attach(const nixl_region_desc& desc, Region& region) EXCLUDES(mutex_);
+
+    Result<Queue*> open_queue(uint32_t depth_ops, void* host_queue) EXCLUDES(mutex_);
+    void close_queue(const Queue* queue) noexcept EXCLUDES(mutex_);
+
+  private:
+    void detach(const Region& region) noexcept override EXCLUDES(mutex_);
+    void give_slots(Region& region) REQUIRES(mutex_);
+    void take_slots(const Region& region) REQUIRES(mutex_);
+
+    const sdk::Host host_;
+    const Options options_;
+    const Engine engine_;
+    ThreadPool pool_;
+    Mutex mutex_; // held over the registration calls of the rings, never over a data path call
+    std::vector<const Region*> regions_ GUARDED_BY(mutex_);
+    std::vector<std::unique_ptr<Queue>> queues_ GUARDED_BY(mutex_);
+    std::vector<uint32_t> free_file_slots_ GUARDED_BY(mutex_);
+    std::vector<uint32_t> free_buffer_slots_ GUARDED_BY(mutex_);
+};
+
+} // namespace nixl::core::posix

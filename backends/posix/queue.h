@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an engine offers: one queue of the data path, as backend.h words it.
+#pragma once
+
+#include <cstdint>
+
+#include <nixl/backend.h>
+
+namespace nixl::core::posix {
+
+struct Region;
+
+/// Threads: one driver at a time; attached() and detaching() come from any other thread meanwhile.
+class Queue {
+  public:
+    Queue() = default;
+    Queue(const Queue&) = delete;
+    Queue& operator=(const Queue&) = delete;
+    virtual ~Queue() = default;
+
+    virtual uint64_t submit(const nixl_batch& batch) noexcept = 0;
+    virtual uint32_t poll(nixl_completion* out, uint32_t capacity) noexcept = 0;
+    virtual void cancel(uint64_t tag) noexcept = 0;
+    virtual bool arm() noexcept = 0;
+    virtual int fd() noexcept = 0;
+    virtual bool assist() noexcept = 0;
+
+    /// The region can be used from now on; the calls after it may name it.
+    virtual void attached(const Region&) noexcept {}
+    /// Nothing is in flight on the region, and nothing names it any more.
+    virtual void detaching(const Region&) noexcept {}
+};
+
+} // namespace nixl::core::posix

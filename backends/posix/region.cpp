@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "region.h"
+
+#include <cerrno>
+#include <string>
+
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace nixl::core::posix {
+namespace {
+
+constexpr uint32_t SAFE_ALIGN_BYTES = 4096; // a multiple of every logical block size in use
+constexpr uint32_t MAX_ALIGN_BYTES = 1u << 20;
+
+struct DirectAlignment {
+    uint32_t offset_bytes = 0; // 0: the file cannot do direct I/O
+    uint32_t memory_bytes = 0;
+};
+
+bool is_power_of_two(uint32_t value) { return value != 0 && (value & (value - 1)) == 0; }
+
+DirectAlignment direct_alignment(int fd, bool is_block) {
+#ifdef STATX_DIOALIGN
+    struct statx answer = {};
+    if (::statx(fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &answer) == 0 &&
+        (answer.stx_mask & STATX_DIOALIGN) != 0) {
+        const DirectAlignment told = {answer.stx_dio_offset_align, answer.stx_dio_mem_align};
+        if (told.offset_bytes == 0)
+            return {};
+        if (is_power_of_two(told.offset_bytes) && is_power_of_two(told.memory_bytes) &&
+            told.offset_bytes <= MAX_ALIGN_BYTES && told.memory_bytes <= MAX_ALIGN_BYTES)
+            return told;
+    }
+#endif
+    int logical_bytes = 0;
+    if (is_block && ::ioctl(fd, BLKSSZGET, &logical_bytes) == 0 && logical_bytes > 0 &&
+        is_power_of_two(static_cast<uint32_t>(logical_bytes)))
+        return {static_cast<uint32_t>(logical_bytes), static_cast<uint32_t>(logical_bytes)};
+    return {SAFE_ALIGN_BYTES, SAFE_ALIGN_BYTES};
+}
+
+/// The same file once more, with other flags: a duplicate would share them.
+int reopen(int fd, const char* uri, int flags) {
+    const std::string self = "/proc/self/fd/" + std::to_string(fd);
+    int opened = ::open(self.c_str(), flags | O_CLOEXEC);
+    if (opened >= 0 || errno != ENOENT || uri == nullptr)
+        return opened;
+    // No /proc. The name may point to another file by now, so compare.
+    opened = ::open(uri, flags | O_CLOEXEC);
+    struct stat ours = {}, theirs = {};
+    if (opened >= 0 && (::fstat(fd, &ours) != 0 || ::fstat(opened, &theirs) != 0 ||
+                        ours.st_dev != theirs.st_dev || ours.st_ino != theirs.st_ino)) {
+        Descriptor(opened).reset();
+        errno = ESTALE;
+        return -1;
+    }
+    return opened;
+}
+
+} // namespace
+
+Result<void> Region::attach(const nixl_region_desc& desc) {
+    switch (desc.kind) {
+    case NIXL_KIND_HOST:
+    case NIXL_KIND_PINNED:
+        base = reinterpret_cast<std::byte*>(static_cast<uintptr_t>(desc.address));
+        bytes = desc.bytes;
+        return {};
+    case NIXL_KIND_FILE:
+    case NIXL_KIND_BLOCK:
+        return attach_storage(desc);
+    default:
+        return Error(Code::UNSUPPORTED,
+                     "posix serves host memory, files and block devices, not kind " +
+                         std::to_string(desc.kind));
+    }
+}
+
+Result<void> Region::flush() const {
+    if (!is_storage)
+        return {};
+    int result = 0;
+    do
+        result = ::fdatasync(cached_fd);
+    while (result != 0 && errno == EINTR);
+    // EINVAL, EROFS: it cannot be written and so has nothing to keep.
+    if (result != 0 && errno != EINVAL && errno != EROFS)
+        return Error::system("fdatasync", errno);
+    return {};
+}
+
+Result<void> Region::attach_storage(const nixl_region_desc& desc) {
+    const std::string name = desc.uri != nullptr ? desc.uri : "file";
+    struct stat status = {};
+    if (desc.fd < 0)
+        return Error(Code::INVALID_ARGUMENT, name + ": no open descriptor was given");
+    const int flags = ::fcntl(desc.fd, F_GETFL);
+    if (flags < 0 || ::fstat(desc.fd, &status) != 0)
+        return Error::system("fstat " + name, errno);
+    if (!S_ISREG(status.st_mode) && !S_ISBLK(status.st_mode))
+        return Error(Code::UNSUPPORTED, name + " is neither a regular file nor a block device");
+
+    is_storage = true;
+    bytes = desc.bytes;
+    file_offset = desc.address;
+    cached_fd = desc.fd;
+    if ((flags & O_DIRECT) != 0) {
+        reopened_cached_.reset(reopen(desc.fd, desc.uri, flags & (O_ACCMODE | O_SYNC)));
+        if (!reopened_cached_.open())
+            return Error::system("open " + name + " without O_DIRECT", errno);
+        cached_fd = reopened_cached_.get();
+    }
+    if ((desc.flags & NIXL_REGION_DIRECT) != 0)
+        open_direct(desc, flags, S_ISBLK(status.st_mode));
+    return {};
+}
+
+void Region::open_direct(const nixl_region_desc& desc, int status_flags, bool is_block) {
+    const DirectAlignment align = direct_alignment(desc.fd, is_block);
+    if (align.offset_bytes == 0) {
+        not_direct = "the file system does not offer direct I/O on it";
+        return;
+    }
+    const int flags = (status_flags & (O_ACCMODE | O_SYNC)) | O_DIRECT;
+    reopened_direct_.reset(reopen(desc.fd, desc.uri, flags));
+    if (!reopened_direct_.open()) {
+        not_direct = "open with O_DIRECT: " + errno_text(errno);
+        return;
+    }
+    direct_offset_align_bytes = align.offset_bytes;
+    direct_memory_align_bytes = align.memory_bytes;
+    direct_fd = reopened_direct_.get();
+}
+
+} // namespace nixl::core::posix

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// What attach() keeps of a region: a range of host memory, or an open file or block device.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include <nixl/backend.h>
+
+#include "base/descriptor.h"
+#include "base/status.h"
+#include "write_phase.h"
+
+namespace nixl::core::posix {
+
+inline constexpr uint32_t NO_SLOT = UINT32_MAX;
+
+struct Region;
+
+/// Who has to hear of a region's end.
+class RegionOwner {
+  public:
+    virtual void detach(const Region& region) noexcept = 0;
+
+  protected:
+    ~RegionOwner() = default;
+};
+
+/// Threads: immutable after attach(), `writes` excepted.
+struct Region {
+    Region() = default;
+    Region(const Region&) = delete;
+    Region& operator=(const Region&) = delete;
+    ~Region() {
+        if (owner != nullptr)
+            owner->detach(*this);
+    }
+
+    RegionOwner* owner = nullptr;
+    bool is_storage = false;
+
+    // Memory.
+    std::byte* base = nullptr;
+    uint64_t bytes = 0;
+    uint32_t buffer_slot = NO_SLOT; ///< its number in the rings' tables of registered buffers
+
+    // Storage.
+    uint64_t file_offset = 0; ///< of the region's first byte
+    int cached_fd = -1;
+    int direct_fd = -1; ///< -1: the region is not DIRECT, or the file cannot do it
+    uint32_t direct_offset_align_bytes = 0;
+    uint32_t direct_memory_align_bytes = 0;
+    uint32_t file_slot =
+        NO_SLOT; ///< cached_fd in the rings' file tables; direct_fd is the next one
+    mutable WritePhase writes;
+
+    /// Set when the region asked for DIRECT and does not get it: the reason, for people.
+    std::string not_direct;
+
+    [[nodiscard]] bool is_direct_aligned(uint64_t offset, uint64_t length,
+                                         const void* memory) const noexcept {
+        return direct_fd >= 0 && ((offset | length) & (direct_offset_align_bytes - 1)) == 0 &&
+               (reinterpret_cast<uintptr_t>(memory) & (direct_memory_align_bytes - 1)) == 0;
+    }
+
+    /// Errors: INVALID_ARGUMENT no descriptor; UNSUPPORTED neither memory, regular file nor block
+    /// device.
+    Result<void> attach(const nixl_region_desc& desc);
+    /// Writes to storage are durable when it returns.
+    Result<void> flush() const;
+
+  private:
+    Descriptor reopened_cached_; // only where the core's descriptor is itself O_DIRECT
+    Descriptor reopened_direct_;
+
+    Result<void> attach_storage(const nixl_region_desc& desc);
+    void open_direct(const nixl_region_desc& desc, int status_flags, bool is_block);
+};
+
+} // namespace nixl::core::posix

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+// HOT
+#include "uring_queue.h"
+
+#include <cerrno>
+
+#include "ring_tables.h"
+
+namespace nixl::core::posix {
+namespace {
+
+constexpr uint64_t CANCEL_RESULT = UINT64_MAX; // user_data of cancel requests
+
+// How long assist() stays in the kernel at most, and how many results end it sooner. Waking for
+// every single result costs more than half of the CPU time of small operations.
+constexpr uint64_t ASSIST_NS = 100'000;
+constexpr uint32_t ASSIST_PART_OF_DEPTH = 4;
+
+/// Owns a ring.
+class Ring {
+  public:
+    Ring() = default;
+    Ring(const Ring&) = delete;
+    Ring& operator=(const Ring&) = delete;
+    ~Ring() {
+        if (open_)
+            io_uring_queue_exit(&ring_);
+    }
+    /// 0 or an errno.
+    int open(uint32_t entries) noexcept {
+        // No SINGLE_ISSUER, DEFER_TASKRUN or COOP_TASKRUN: threads take turns at driving a queue,
+        // and results must not depend on the one that submitted entering the kernel again.
+        io_uring_params params = {};
+        params.flags = IORING_SETUP_CLAMP;
+        const int result = io_uring_queue_init_params(entries, &ring_, &params);
+        open_ = result == 0;
+        return -result;
+    }
+    io_uring& get() noexcept { return ring_; }
+
+  private:
+    io_uring ring_ = {};
+    bool open_ = false;
+};
+
+class UringQueue final : public Queue {
+  public:
+    UringQueue(const sdk::Host& host, const Options& options, uint32_t depth_ops)
+        : host_(host), flow_(depth_ops, options.merge_bytes),
+          pinned_bytes_limit_(options.pinned_bytes) {}
+    ~UringQueue() override;
+
+    Result<void> open();
+    uint64_t submit(const nixl_batch& batch) noexcept override;
+    uint32_t poll(nixl_completion* out, uint32_t capacity) noexcept override;
+    void cancel(uint64_t tag) noexcept override;
+    bool arm() noexcept override;
+    int fd() noexcept override { return ring_.get().ring_fd; }
+    bool assist() noexcept override;
+    void attached(const Region& region) noexcept override { tables_->add_files(region); }
+    void detaching(const Region& region) noexcept override { tables_->remove(region); }
+
+  private:
+    void reap(Sink& sink) noexcept;
+    void refill() noexcept;
+    void prepare(const Operation& operation) noexcept;
+
+    const sdk::Host& host_;
+    Ring ring_;
+    Flow flow_;
+    const uint64_t pinned_bytes_limit_;
+    std::unique_ptr<RingTables> tables_;
+    uint32_t cancels_ = 0; // cancel requests whose answers are still to come
+};
+
+Result<void> UringQueue::open() {
+    // Room for one operation and one cancel request each; the completion ring is twice as large, so
+    // it cannot overflow.
+    if (const int error = ring_.open(2 * flow_.depth_ops()); error != 0)
+        return Error::system("io_uring_setup", error,
+                             "posix.engine=threads works without io_uring");
+    tables_ = std::make_unique<RingTables>(ring_.get(), pinned_bytes_limit_);
+    return {};
+}
+
+UringQueue::~UringQueue() {
+    if (tables_ != nullptr && tables_->refusal() != 0)
+        host_.log(NIXL_LOG_DEBUG, __FILE__, __LINE__,
+                  "posix: a buffer was used unregistered: io_uring_register: %s (see ulimit -l)",
+                  errno_text(tables_->refusal()).c_str());
+}
+
+uint64_t UringQueue::submit(const nixl_batch& batch) noexcept {
+    const uint64_t accepted = flow_.accept(batch);
+    if (accepted > 0)
+        refill();
+    return accepted;
+}
+
+uint32_t UringQueue::poll(nixl_completion* out, uint32_t capacity) noexcept {
+    Sink sink(out, capacity);
+    flow_.collect(sink);
+    reap(sink);
+    refill();
+    if (sink.used() == 0) { // what the page cache had is done by now
+        reap(sink);
+        flow_.collect(sink);
+        if (sink.used() > 0)
+            refill();
+    }
+    return sink.used();
+}
+
+void UringQueue::reap(Sink& sink) noexcept {
+    io_uring& ring = ring_.get();
+    unsigned head = 0, seen = 0;
+    io_uring_cqe* cqe = nullptr;
+    io_uring_for_each_cqe(&ring, head, cqe) {
+        if (!sink.has_room())
+            break;
+        ++seen;
+        if (cqe->user_data == CANCEL_RESULT)
+            --cancels_;
+        else
+            flow_.finish(flow_.operation(static_cast<uint32_t>(cqe->user_data)), cqe->res, sink);
+    }
+    io_uring_cq_advance(&ring, seen);
+}
+
+void UringQueue::refill() noexcept {
+    // next() hands out at most depth operations, and the submission ring holds twice as many.
+    while (io_uring_sq_space_left(&ring_.get()) > 0) {
+        const Operation* const operation = flow_.next();
+        if (operation == nullptr)
+            break;
+        prepare(*operation);
+    }
+    // EAGAIN, EBUSY and EINTR leave the rest in the submission ring for the next poll(); see arm().
+    if (io_uring_sq_ready(&ring_.get()) > 0)
+        io_uring_submit(&ring_.get());
+}
+
+void UringQueue::prepare(const Operation& operation) noexcept {
+    io_uring_sqe* const sqe = io_uring_get_sqe(&ring_.get());
+    const uint32_t file = tables_->file_slot(operation);
+    const uint32_t buffer = tables_->buffer_slot(operation);
+    const int fd = file != NO_SLOT ? static_cast<int>(file) : operation.fd();
+    int opcode = operation.is_write ? IORING_OP_WRITE : IORING_OP_READ;
+    const void* address = operation.vectors->iov_base;
+    auto length = static_cast<unsigned>(operation.call_bytes());
+    if (operation.call_vectors() > 1) {
+        opcode = operation.is_write ? IORING_OP_WRITEV : IORING_OP_READV;
+        address = operation.vectors;
+        length = operation.call_vectors();
+    } else if (buffer != NO_SLOT) {
+        opcode = operation.is_write ? IORING_OP_WRITE_FIXED : IORING_OP_READ_FIXED;
+    }
+    io_uring_prep_rw(opcode, sqe, fd, address, length, operation.file_offset);
+    if (buffer != NO_SLOT)
+        sqe->buf_index = static_cast<uint16_t>(buffer);
+    if (file != NO_SLOT)
+        sqe->flags |= IOSQE_FIXED_FILE;
+    sqe->user_data = flow_.number(operation);
+}
+
+void UringQueue::cancel(uint64_t tag) noexcept {
+    flow_.cancel(tag);
+    for (uint32_t i = 0; i < flow_.depth_ops() && cancels_ < flow_.depth_ops(); ++i) {
+        if (!flow_.is_in_kernel(i, tag))
+            continue;
+        io_uring_sqe* const sqe = io_uring_get_sqe(&ring_.get());
+        if (sqe == nullptr)
+            break; // best effort: the operation completes as it goes
+        io_uring_prep_rw(IORING_OP_ASYNC_CANCEL, sqe, -1, nullptr, 0, 0);
+        sqe->addr = i; // the user_data of the operation
+        sqe->user_data = CANCEL_RESULT;
+        ++cancels_;
+    }
+    if (io_uring_sq_ready(&ring_.get()) > 0)
+        io_uring_submit(&ring_.get());
+}
+
+bool UringQueue::arm() noexcept {
+    return !flow_.has_work() && io_uring_sq_ready(&ring_.get()) == 0;
+}
+
+bool UringQueue::assist() noexcept {
+    io_uring& ring = ring_.get();
+    const uint32_t in_kernel = flow_.in_kernel();
+    // Without EXT_ARG (Linux before 5.11) liburing would spend a request on the time limit.
+    if (in_kernel <= 1 || (ring.features & IORING_FEAT_EXT_ARG) == 0)
+        return false;
+    __kernel_timespec limit = {0, ASSIST_NS};
+    io_uring_cqe* cqe = nullptr;
+    const uint32_t wanted = in_kernel / ASSIST_PART_OF_DEPTH + 1;
+    io_uring_wait_cqes(&ring, &cqe, wanted, &limit, nullptr);
+    return io_uring_cq_ready(&ring) > 0;
+}
+
+} // namespace
+
+std::string uring_refusal() {
+    Ring ring;
+    if (const int error = ring.open(2); error != 0)
+        return "io_uring_setup: " + errno_text(error);
+    return {};
+}
+
+Result<std::unique_ptr<Queue>> open_uring_queue(const sdk::Host& host, const Options& options,
+                                                uint32_t depth_ops) {
+    auto queue = std::make_unique<UringQueue>(host, options, depth_ops);
+    NIXL_RETURN_IF_ERROR(queue->open());
+    return std::unique_ptr<Queue>(std::move(queue));
+}
+
+} // namespace nixl::core::posix

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// The io_uring engine: one ring per queue, with the regions' descriptors and hot buffers
+// registered.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/status.h"
+#include "flow.h"
+#include "options.h"
+#include "queue.h"
+
+namespace nixl::core::posix {
+
+/// Empty when rings can be made here, else the reason ("io_uring_setup: Operation not permitted").
+[[nodiscard]] std::string uring_refusal();
+
+/// `depth_ops`: most operations in the kernel.
+Result<std::unique_ptr<Queue>> open_uring_queue(const sdk::Host& host, const Options& options,
+                                                uint32_t depth_ops);
+
+} // namespace nixl::core::posix
