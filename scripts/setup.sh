@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Installs the packages that are missing, and only those. Debian 12 and Ubuntu 22.04 or later.
+set -euo pipefail
+
+build_packages=(git meson ninja-build cmake g++ python3 pkg-config liburing-dev)
+test_packages=(libgtest-dev clang-14 clang-format-14 fio valgrind python3-dev python3-numpy python3-venv
+    python3-pip ccache e2fsprogs util-linux binutils)
+compat_packages=(g++-11 g++-aarch64-linux-gnu qemu-user)
+
+usage() {
+    cat <<'TEXT'
+usage: ./dev setup [--test] [--compat] [--print]
+
+Installs what building and the demo need. Installs nothing that is there already.
+
+  --test     also what ./dev test needs (test framework, formatter, fio, valgrind, NumPy ...)
+  --compat   also what ./dev compat needs (more compilers, emulator)
+  --print    print the one command instead of running it
+TEXT
+}
+
+packages=("${build_packages[@]}")
+print_only=no
+for argument in "$@"; do
+    case "$argument" in
+    --test) packages+=("${test_packages[@]}") ;;
+    --compat) packages+=("${test_packages[@]}" "${compat_packages[@]}") ;;
+    --print) print_only=yes ;;
+    -h | --help) usage && exit 0 ;;
+    *) echo "setup: unknown argument $argument" >&2 && usage >&2 && exit 2 ;;
+    esac
+done
+
+if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
+    echo "setup: this system has no apt-get; install the equivalents of:" >&2
+    echo "  ${packages[*]}" >&2
+    exit 1
+fi
+
+missing=()
+for package in "${packages[@]}"; do
+    state=$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true)
+    [ "$state" = "install ok installed" ] || missing+=("$package")
+done
+if [ ${#missing[@]} -eq 0 ]; then
+    echo "setup: nothing is missing"
+    exit 0
+fi
+
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null && as_root=(sudo)
+fi
+install=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends
+    "${missing[@]}")
+if [ "$print_only" = yes ]; then
+    echo "${install[*]}"
+    exit 0
+fi
+if [ "$(id -u)" -ne 0 ] && [ ${#as_root[@]} -eq 0 ]; then
+    echo "setup: neither root nor sudo here; let somebody run:" >&2
+    echo "  apt-get install -y --no-install-recommends ${missing[*]}" >&2
+    exit 1
+fi
+echo "setup: installing ${missing[*]}"
+# Package lists of a fresh machine are empty or old; a failure shows up in the install right after.
+"${as_root[@]}" apt-get update -q || echo "setup: apt-get update failed; going on with the old lists" >&2
+"${install[@]}"
