@@ -38,6 +38,8 @@ class OpCursor {
     [[nodiscard]] uint64_t target_offset() const noexcept { return target_offset_; }
     [[nodiscard]] const nixl_region_pair& pair() const noexcept { return pairs_[run_->pair]; }
 
+    [[nodiscard]] const nixl_region_pair* pairs() const noexcept { return pairs_; }
+
     /// Addresses, for regions that have one.
     [[nodiscard]] const unsigned char* source() const noexcept {
         return static_cast<const unsigned char*>(pair().source.base) + source_offset_;

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+// HOT. The driver's side of a copy queue: submit, poll, cancel, arm. The workers' side is
+// workers.cpp.
+#include "backends/memcpy/queue.h"
+
+#include <algorithm>
+
+namespace nixl::core {
+namespace {
+
+constexpr uint32_t RING_ENTRIES = 1024;
+constexpr uint32_t ENTRIES_PER_SPAN = 2; // a finished prefix and a cancelled rest
+
+/// The bytes of a batch, but no further than `enough`: a long list is not walked to its end.
+uint64_t bytes_up_to(const nixl_batch& batch, uint64_t enough) noexcept {
+    const nixl_run* run = batch.runs + batch.first_run;
+    uint64_t left = batch.element_count;
+    uint64_t bytes = 0;
+    for (uint64_t first = batch.first_in_run; left != 0 && bytes < enough; first = 0, ++run) {
+        const uint64_t here = std::min(run->count - first, left);
+        bytes += here * run->bytes; // cannot wrap: the core has checked every range
+        left -= here;
+    }
+    return bytes;
+}
+
+} // namespace
+
+CopyQueue::CopyQueue(const sdk::Host& host, const CopyPolicy& policy, uint32_t depth,
+                     void* host_queue)
+    : host_(host), policy_(policy), host_queue_(host_queue), completions_(RING_ENTRIES),
+      span_limit_(std::clamp(depth == 0 ? policy.open_spans : depth, 1u, policy.open_spans)),
+      spans_(new Span[span_limit_]), open_(new Span*[sdk::detail::ring_capacity(span_limit_)]),
+      open_mask_(sdk::detail::ring_capacity(span_limit_) - 1) {}
+
+uint64_t CopyQueue::submit(const nixl_batch& batch) noexcept {
+    if (completions_.room() <= ENTRIES_PER_SPAN * spans_in_flight_)
+        return 0;
+    const nixl_run& run = batch.runs[batch.first_run];
+    if (batch.element_count != 1 || run.bytes > policy_.inline_bytes)
+        return submit_many(batch);
+    const uint64_t step = batch.first_in_run;
+    const nixl_region_pair& pair = batch.pairs[run.pair];
+    std::memmove(static_cast<unsigned char*>(pair.target.base) + run.target_offset +
+                     step * static_cast<uint64_t>(run.target_stride),
+                 static_cast<const unsigned char*>(pair.source.base) + run.source_offset +
+                     step * static_cast<uint64_t>(run.source_stride),
+                 run.bytes);
+    completions_.add_whole(sdk::whole(batch.tag, batch.first_element, 1, run.bytes));
+    return 1;
+}
+
+uint64_t CopyQueue::submit_many(const nixl_batch& batch) noexcept {
+    const uint64_t limit =
+        (batch.flags & NIXL_BATCH_WAITED) != 0 ? policy_.waited_inline_bytes : policy_.inline_bytes;
+    // As far as any decision looks; without workers the answer has to be exact.
+    const uint64_t enough =
+        policy_.workers == 0
+            ? UINT64_MAX
+            : std::max({limit + 1, policy_.stream_bytes, policy_.workers * policy_.worker_bytes});
+    const uint64_t bytes = bytes_up_to(batch, enough);
+    if (bytes > limit && policy_.workers != 0)
+        return open_span(batch, bytes);
+    const StreamFunction stream = bytes >= policy_.stream_bytes ? policy_.stream : nullptr;
+    copy_elements(sdk::OpCursor(batch), batch.element_count, stream);
+    if (stream != nullptr)
+        stream_fence();
+    completions_.add_whole(sdk::whole(batch.tag, batch.first_element, batch.element_count, bytes));
+    return batch.element_count;
+}
+
+uint64_t CopyQueue::open_span(const nixl_batch& batch, uint64_t bytes) noexcept {
+    // acquire: pairs with claim(); a slot that was taken from is free to be written.
+    const uint32_t filled =
+        tail_.load(std::memory_order_relaxed) - head_.load(std::memory_order_acquire);
+    if (spans_in_flight_ == span_limit_ || filled > open_mask_ ||
+        completions_.room() <= ENTRIES_PER_SPAN * (spans_in_flight_ + 1))
+        return 0;
+    Span* span = std::find_if(spans_.get(), spans_.get() + span_limit_,
+                              [](const Span& candidate) { return !candidate.in_flight; });
+    span->tag = batch.tag;
+    span->first_element = batch.first_element;
+    span->element_count = batch.element_count;
+    span->stream = bytes >= policy_.stream_bytes ? policy_.stream : nullptr;
+    span->in_flight = true;
+    span->cursor = sdk::OpCursor(batch);
+    span->taken_of_element = 0;
+    span->taken_bytes = 0;
+    // relaxed: the span becomes visible to others with tail_.
+    span->pending.store(1, std::memory_order_relaxed);
+    span->cancelled.store(false, std::memory_order_relaxed);
+    ++spans_in_flight_;
+
+    // The poster helps when it waits, so one worker less is woken.
+    const uint64_t helpers = (batch.flags & NIXL_BATCH_WAITED) != 0 ? 1 : 0;
+    const uint64_t threads = spans_in_flight_ > 1 ? policy_.workers : bytes / policy_.worker_bytes;
+    const uint64_t wanted =
+        std::clamp<uint64_t>(threads - std::min(threads, helpers), 1, policy_.workers);
+    // relaxed: only a wish; nothing is ordered by it.
+    tasks_wanted_.store(static_cast<uint32_t>(wanted), std::memory_order_relaxed);
+    publish(span);
+    return batch.element_count;
+}
+
+void CopyQueue::publish(Span* span) noexcept {
+    const uint32_t tail = tail_.load(std::memory_order_relaxed);
+    open_[tail & open_mask_] = span;
+    tail_.store(tail + 1, std::memory_order_release); // pairs with claim()
+    // One task at most is started here, one system call; it starts the others.
+    const uint64_t before = load_.fetch_add(ONE_SPAN);
+    if (tasks_of(before) >= tasks_wanted_.load(std::memory_order_relaxed) || start_task())
+        return;
+    // The pool's own queue is full. Where another task is at work it will get here; else this
+    // thread copies, since accepted work must finish without poll().
+    if (tasks_of(load_.load()) != 0)
+        return;
+    uint64_t copied = 0;
+    while (take_and_copy(&copied)) {}
+}
+
+uint32_t CopyQueue::poll(nixl_completion* out, uint32_t capacity) noexcept {
+    // relaxed: a hint; collect_finished() acquires.
+    if (finished_.load(std::memory_order_relaxed) != nullptr)
+        collect_finished();
+    return completions_.take(out, capacity);
+}
+
+void CopyQueue::collect_finished() noexcept {
+    // acquire: pairs with finish(); the copied bytes and the span's fields are visible.
+    Span* newest = finished_.exchange(nullptr, std::memory_order_acquire);
+    Span* oldest = nullptr;
+    while (newest != nullptr) {
+        Span* const next = newest->next_finished;
+        newest->next_finished = oldest;
+        oldest = newest;
+        newest = next;
+    }
+    for (Span* span = oldest; span != nullptr; span = span->next_finished) {
+        nixl_completion entries[ENTRIES_PER_SPAN];
+        const uint32_t count = completions_of(*span, entries);
+        for (uint32_t i = 0; i < count; ++i)
+            if (entries[i].status == NIXL_OK)
+                completions_.add_whole(entries[i]);
+            else
+                completions_.add_single(entries[i]);
+        span->in_flight = false;
+        --spans_in_flight_;
+    }
+}
+
+void CopyQueue::cancel(uint64_t tag) noexcept {
+    bool found = false;
+    for (uint32_t i = 0; i < span_limit_; ++i)
+        if (spans_[i].in_flight && spans_[i].tag == tag) {
+            // release with cancel_requested_ below.
+            spans_[i].cancelled.store(true, std::memory_order_relaxed);
+            found = true;
+        }
+    if (!found)
+        return;
+    cancel_requested_.store(true, std::memory_order_release); // pairs with drop_cancelled()
+    // Where the lock is taken, its holder is a taker that looks for requests before its next slice.
+    const std::unique_lock lock(claim_mutex_, std::try_to_lock);
+    if (lock.owns_lock())
+        drop_cancelled();
+}
+
+bool CopyQueue::arm() noexcept {
+    if (!completions_.empty())
+        return false;
+    // seq_cst on both: finish() adds first and looks at armed_ after, here it is the other way
+    // round.
+    armed_.store(true);
+    if (finished_.load() == nullptr)
+        return true;
+    armed_.store(false);
+    return false;
+}
+
+} // namespace nixl::core
