@@ -10,7 +10,7 @@ if [ "${1:-}" = -h ] || [ "${1:-}" = --help ]; then
     echo "meson setup build and ninja -C build. Options go to meson, such as -Dbuildtype=debug."
     exit 0
 fi
-if ! command -v meson >/dev/null || ! command -v ninja >/dev/null || ! command -v g++ >/dev/null; then
+if ! { command -v meson && command -v ninja && command -v g++; } >/dev/null; then
     scripts/setup.sh
 fi
 if [ ! -f build/build.ninja ]; then

@@ -4,6 +4,7 @@
 
 Both ABIs only grow at their ends: --write is for additions, and its difference is for review.
 """
+
 import argparse
 import glob
 import os
@@ -36,16 +37,22 @@ def fields_of(body):
 
 
 def layouts():
-    """"struct bytes" and "struct.field offset bytes" lines, and every enumerator's number, by a C program."""
-    lines = ["#include <nixl/nixl_c.h>", "#include <nixl/backend.h>", "#include <stdio.h>",
-             "int main(void) {"]
+    """Lines "struct bytes", "struct.field offset bytes" and "enumerator = number", by a C program."""
+    lines = [
+        "#include <nixl/nixl_c.h>",
+        "#include <nixl/backend.h>",
+        "#include <stdio.h>",
+        "int main(void) {",
+    ]
     for header in HEADERS:
         text = tree.blank_c(tree.read("include/nixl/" + header))
         for name, body in STRUCT.findall(text):
             lines.append('printf("%s %%zu\\n", sizeof(%s));' % (name, name))
             for field in fields_of(body):
-                lines.append('printf("%s.%s %%zu %%zu\\n", offsetof(%s, %s), sizeof(((%s *)0)->%s));'
-                             % (name, field, name, field, name, field))
+                lines.append(
+                    'printf("%s.%s %%zu %%zu\\n", offsetof(%s, %s), sizeof(((%s *)0)->%s));'
+                    % (name, field, name, field, name, field)
+                )
         for body in ENUM.findall(text):
             for part in filter(None, (part.strip() for part in body.split(","))):
                 name = part.split("=")[0].strip()
@@ -55,20 +62,31 @@ def layouts():
         source, program = os.path.join(folder, "layouts.c"), os.path.join(folder, "layouts")
         with open(source, "w") as file:
             file.write("\n".join(lines) + "\n")
-        subprocess.run(["gcc", "-std=c11", "-Iinclude", source, "-o", program], cwd=tree.ROOT, check=True)
+        subprocess.run(
+            ["gcc", "-std=c11", "-Iinclude", source, "-o", program], cwd=tree.ROOT, check=True
+        )
         return subprocess.run([program], check=True, stdout=subprocess.PIPE).stdout.decode()
 
 
 def symbols(build):
     """What the library exports, one per line."""
-    libraries = [path for path in glob.glob(os.path.join(tree.ROOT, build, "**", "libnixl.so*"),
-                                            recursive=True) if os.path.isfile(path)]
+    libraries = [
+        path
+        for path in glob.glob(os.path.join(tree.ROOT, build, "**", "libnixl.so*"), recursive=True)
+        if os.path.isfile(path)
+    ]
     if not libraries:
         sys.exit("abi: no libnixl.so under " + build)
-    out = subprocess.run(["nm", "-D", "--defined-only", libraries[0]], check=True,
-                         stdout=subprocess.PIPE).stdout.decode()
-    names = sorted(set(line.split()[2].split("@")[0] for line in out.splitlines()
-                       if len(line.split()) == 3 and line.split()[1] != "A"))
+    out = subprocess.run(
+        ["nm", "-D", "--defined-only", libraries[0]], check=True, stdout=subprocess.PIPE
+    ).stdout.decode()
+    names = sorted(
+        set(
+            line.split()[2].split("@")[0]
+            for line in out.splitlines()
+            if len(line.split()) == 3 and line.split()[1] != "A"
+        )
+    )
     return "".join(name + "\n" for name in names)
 
 
@@ -84,8 +102,9 @@ def compare(path, text):
     except OSError as error:
         return ["%s: %s" % (path, error.strerror)]
     now = text.splitlines()
-    return ["%s: lost or changed: %s" % (path, line) for line in frozen if line not in now] + \
-        ["%s: new, not frozen yet: %s" % (path, line) for line in now if line not in frozen]
+    return ["%s: lost or changed: %s" % (path, line) for line in frozen if line not in now] + [
+        "%s: new, not frozen yet: %s" % (path, line) for line in now if line not in frozen
+    ]
 
 
 def main():

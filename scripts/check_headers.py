@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Compiles every header alone: the ABI headers as C11 and C++17, public ones as C++17, others as C++20."""
+"""Compiles every header alone: ABI headers as C11 and C++17, public ones as C++17, others C++20."""
+
 import argparse
 import concurrent.futures
 import os
@@ -19,32 +20,49 @@ def jobs_for(name):
     if name.startswith("include/"):
         jobs = [(c, ["-x", "c++", "-std=c++17"]) for c in compilers]
         if name.endswith(".h") and name != "include/nixl/nixl.h":
-            jobs += [("gcc" if c == "g++" else "clang-14", ["-x", "c", "-std=c11"])
-                     for c in compilers]
+            jobs += [
+                ("gcc" if c == "g++" else "clang-14", ["-x", "c", "-std=c11"]) for c in compilers
+            ]
         return jobs
-    return [("g++", ["-x", "c++", "-std=c++20", "-Isrc", "-Ibackends", "-Itests", "-Itools", "-I."])]
+    return [
+        ("g++", ["-x", "c++", "-std=c++20", "-Isrc", "-Ibackends", "-Itests", "-Itools", "-I."])
+    ]
 
 
 def compile_alone(job):
     name, compiler, flags = job
     # Included rather than compiled itself: "#pragma once in main file" is no warning of interest.
     command = [compiler] + WARNINGS + flags + ["-Iinclude", "-"]
-    done = subprocess.run(command, cwd=tree.ROOT, input=('#include "%s"\n' % name).encode(),
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    return None if done.returncode == 0 else "%s: %s\n%s" % (
-        name, " ".join(command), done.stdout.decode(errors="replace"))
+    done = subprocess.run(
+        command,
+        cwd=tree.ROOT,
+        input=('#include "%s"\n' % name).encode(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    return (
+        None
+        if done.returncode == 0
+        else "%s: %s\n%s" % (name, " ".join(command), done.stdout.decode(errors="replace"))
+    )
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("headers", nargs="*", help="paths from the root; default: all")
     wanted = parser.parse_args().headers or tree.files(".h", ".hpp")
-    jobs = [(name, compiler, flags + ["-I."]) for name in wanted for compiler, flags in jobs_for(name)]
+    jobs = [
+        (name, compiler, flags + ["-I."]) for name in wanted for compiler, flags in jobs_for(name)
+    ]
     workers = len(os.sched_getaffinity(0))
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
         failures = [text for text in pool.map(compile_alone, jobs) if text]
-    print("\n".join(failures + ["headers: %d passed, %d failed" %
-                                (len(jobs) - len(failures), len(failures))]))
+    print(
+        "\n".join(
+            failures
+            + ["headers: %d passed, %d failed" % (len(jobs) - len(failures), len(failures))]
+        )
+    )
     return 1 if failures else 0
 
 

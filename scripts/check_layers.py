@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Fails when a file includes what layers.toml does not allow its folder, or the layers form a cycle."""
+"""Fails when a file includes what layers.toml does not allow, or when the layers form a cycle."""
+
 import argparse
 import os
 import re
@@ -26,7 +27,7 @@ def read_layers(text):
             continue
         match = ENTRY.match(pending)
         if not match:
-            raise ValueError("layers.toml:%d: expected \"folder\" = [\"folder\", ...]" % number)
+            raise ValueError('layers.toml:%d: expected "folder" = ["folder", ...]' % number)
         names = [name.strip().strip('"') for name in match.group(2).split(",") if name.strip()]
         layers[match.group(1)] = names
         pending = ""
@@ -52,7 +53,7 @@ def find_cycle(layers):
         if state.get(name) == "done":
             return None
         if name in trail:
-            return trail[trail.index(name):] + [name]
+            return trail[trail.index(name) :] + [name]
         for other in layers.get(name, []):
             cycle = visit(other, trail + [name])
             if cycle:
@@ -92,11 +93,13 @@ def problems_of(names, layers, read):
             target = resolve(match.group(2), match.group(1) == '"', name, known)
             if target is None:
                 if match.group(1) == '"':
-                    problems.append("%s: #include \"%s\" is no file here" % (name, match.group(2)))
+                    problems.append('%s: #include "%s" is no file here' % (name, match.group(2)))
                 continue
             other = layer_of(target, layers)
             if other != layer and other not in layers[layer]:
-                problems.append("%s: %s may not include %s (%s)" % (name, layer, other, match.group(2)))
+                problems.append(
+                    "%s: %s may not include %s (%s)" % (name, layer, other, match.group(2))
+                )
     return problems
 
 
@@ -109,8 +112,11 @@ def main():
         return 1
     problems = []
     for name, allowed in layers.items():
-        problems += ["layers.toml: %s names %s, which has no line" % (name, other)
-                     for other in allowed if other not in layers]
+        problems += [
+            "layers.toml: %s names %s, which has no line" % (name, other)
+            for other in allowed
+            if other not in layers
+        ]
     cycle = find_cycle(layers)
     if cycle:
         problems.append("layers.toml: cycle " + " -> ".join(cycle))

@@ -5,6 +5,7 @@
 A rule may be broken with a reason, in a comment on the same line or the one above:
 allow(<rule>): why. Rules: naked-new, sleep, hot, columns.
 """
+
 import argparse
 import ast
 import re
@@ -19,16 +20,22 @@ ABI_COLUMNS = 112
 SCRIPTS = (".py", ".sh", "meson.build", "meson_options.txt", ".pyi", ".toml")
 
 ALLOCATORS = r"(?:std::|::)?(?:malloc|calloc|realloc|free)\s*\("
-NAKED_NEW = re.compile(r"(?<!operator )\bnew\b(?!\s*\()|(?<!operator )\bdelete\b"
-                       r"|(?<![\w.>:])(?<![\w>&*] )" + ALLOCATORS + r"|\breturn\s+" + ALLOCATORS)
+NAKED_NEW = re.compile(
+    r"(?<!operator )\bnew\b(?!\s*\()|(?<!operator )\bdelete\b"
+    r"|(?<![\w.>:])(?<![\w>&*] )" + ALLOCATORS + r"|\breturn\s+" + ALLOCATORS
+)
 DELETED_FUNCTION = re.compile(r"=\s*delete\b")
-SLEEP = re.compile(r"\b(sleep_for|sleep_until|nanosleep|usleep|sleep)\s*\(|\btime\.sleep\b|^\s*sleep\s")
+SLEEP = re.compile(
+    r"\b(sleep_for|sleep_until|nanosleep|usleep|sleep)\s*\(|\btime\.sleep\b|^\s*sleep\s"
+)
 TODO = re.compile(r"\b(TODO|FIXME|XXX)\b(?!\((#\d+|[SC]-\d+)\))")
 HOT = re.compile(r"^// HOT\b", re.M)
 HOT_FORBIDDEN = re.compile(
-    r"std::(function|string|to_string|shared_ptr|make_shared|make_unique|mutex|lock_guard|unique_lock"
-    r"|scoped_lock|map|unordered_map|set|unordered_set)\b|\bNIXL_LOG\b|\bthrow\b|\bnew\b|\bmalloc\s*\("
-    r"|\.(push_back|emplace_back|resize|reserve|insert)\s*\(")
+    r"std::(function|string|to_string|shared_ptr|make_shared|make_unique|mutex|lock_guard"
+    r"|unique_lock|scoped_lock|map|unordered_map|set|unordered_set)\b"
+    r"|\bNIXL_LOG\b|\bthrow\b|\bnew\b|\bmalloc\s*\("
+    r"|\.(push_back|emplace_back|resize|reserve|insert)\s*\("
+)
 SCOPE_WORDS = re.compile(r"\b(namespace|class|struct|union|enum|extern)\b")
 
 
@@ -39,8 +46,11 @@ def allowed(lines, index, rule):
 
 def matches(name, lines, blanked, pattern, rule, text):
     """A problem for every line of `blanked` that holds `pattern` and no allowance."""
-    return ["%s:%d: %s" % (name, i + 1, text) for i, line in enumerate(blanked)
-            if pattern.search(line) and not allowed(lines, i, rule)]
+    return [
+        "%s:%d: %s" % (name, i + 1, text)
+        for i, line in enumerate(blanked)
+        if pattern.search(line) and not allowed(lines, i, rule)
+    ]
 
 
 def long_functions_c(text):
@@ -51,8 +61,12 @@ def long_functions_c(text):
         if c == "{":
             head = text[head_start:i]
             inside = any(kind == "function" for kind, _ in stack)
-            is_function = ")" in head and not inside and not head.rstrip().endswith(("=", ",", "(")) \
+            is_function = (
+                ")" in head
+                and not inside
+                and not head.rstrip().endswith(("=", ",", "("))
                 and not (SCOPE_WORDS.search(head) and "(" not in head)
+            )
             first = head_start + len(head) - len(head.lstrip())
             stack.append(("function" if is_function else "scope", first))
             head_start = i + 1
@@ -68,9 +82,12 @@ def long_functions_c(text):
 
 
 def long_functions_python(text):
-    return [(node.lineno, node.end_lineno - node.lineno + 1) for node in ast.walk(ast.parse(text))
-            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
-            and node.end_lineno - node.lineno + 1 > FUNCTION_LINES]
+    return [
+        (node.lineno, node.end_lineno - node.lineno + 1)
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        and node.end_lineno - node.lineno + 1 > FUNCTION_LINES
+    ]
 
 
 def without_directives(text):
@@ -89,12 +106,17 @@ def check_c(name, text, lines):
     rows = blanked.split("\n")
     if name.endswith((".h", ".hpp")) and name not in ABI_HEADERS and "#pragma once" not in rows:
         problems.append("%s: no #pragma once" % name)
-    rows_new = [DELETED_FUNCTION.sub("", row) for row in rows]
-    problems += matches(name, lines, rows_new, NAKED_NEW, "naked-new", "naked new/delete/malloc/free")
+    code = without_directives(blanked)
+    rows_new = [DELETED_FUNCTION.sub("", row) for row in code.split("\n")]
+    problems += matches(
+        name, lines, rows_new, NAKED_NEW, "naked-new", "naked new/delete/malloc/free"
+    )
     if HOT.search(text):
         problems += matches(name, lines, rows, HOT_FORBIDDEN, "hot", "not in a HOT file")
-    for line, length in long_functions_c(without_directives(blanked)):
-        problems.append("%s:%d: function of %d lines (%d at most)" % (name, line, length, FUNCTION_LINES))
+    for line, length in long_functions_c(code):
+        problems.append(
+            "%s:%d: function of %d lines (%d at most)" % (name, line, length, FUNCTION_LINES)
+        )
     return problems
 
 
@@ -121,9 +143,14 @@ def check_file(name, text):
         for line, length in long_functions_python(text):
             problems.append("%s:%d: function of %d lines" % (name, line, length))
     if name.startswith("tests/"):
-        rows = tree.blank_c(text).split("\n") if name.endswith(tree.CODE) else \
-            [line.split("#", 1)[0] for line in lines]
-        problems += matches(name, lines, rows, SLEEP, "sleep", "sleep in a test; wait for the condition")
+        rows = (
+            tree.blank_c(text).split("\n")
+            if name.endswith(tree.CODE)
+            else [line.split("#", 1)[0] for line in lines]
+        )
+        problems += matches(
+            name, lines, rows, SLEEP, "sleep", "sleep in a test; wait for the condition"
+        )
     return problems, warnings
 
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Configures a build folder with tests required, or reconfigures it, and builds it."""
+
 import argparse
 import os
 import subprocess

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Counts single test cases in the output of test programs: (passed, failed, skipped)."""
+
 import json
 import os
 import re
@@ -26,7 +27,9 @@ def of_gtest(text):
     """Of one or more runs in `text`; None when there is none that came to its end."""
     if not GTEST_TOTAL.search(text):
         return None
-    part = {name: sum(int(n) for n in pattern.findall(text)) for name, pattern in GTEST_PART.items()}
+    part = {
+        name: sum(int(n) for n in pattern.findall(text)) for name, pattern in GTEST_PART.items()
+    }
     return part["PASSED"], part["FAILED"], part["SKIPPED"]
 
 
@@ -34,11 +37,13 @@ def of_unittest(text):
     runs = [int(n) for n in UNITTEST_RAN.findall(text)]
     if not runs:
         return None
-    ends = UNITTEST_END.findall(text)[-len(runs):]
+    ends = UNITTEST_END.findall(text)[-len(runs) :]
     failed = skipped = 0
     for end in ends:
         counts = dict(part.split("=") for part in end.replace(" ", "").split(",") if "=" in part)
-        failed += sum(int(counts.get(name, 0)) for name in ("failures", "errors", "unexpectedsuccesses"))
+        failed += sum(
+            int(counts.get(name, 0)) for name in ("failures", "errors", "unexpectedsuccesses")
+        )
         skipped += int(counts.get("skipped", 0))
     return max(0, sum(runs) - failed - skipped), failed, skipped
 

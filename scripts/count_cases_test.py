@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The counts that ./dev test prints are those of the programs it ran."""
+
 import unittest
 
 import count_cases
@@ -26,9 +27,11 @@ class CountCases(unittest.TestCase):
     def test_unittest_summary_counts_every_case(self):
         self.assertEqual(count_cases.of_text("Ran 5 tests in 0.1s\n\nOK (skipped=2)\n"), (3, 0, 2))
         self.assertEqual(
-            count_cases.of_text("Ran 5 tests in 0.1s\n\nFAILED (failures=1, errors=2)\n"), (2, 3, 0))
+            count_cases.of_text("Ran 5 tests in 0.1s\n\nFAILED (failures=1, errors=2)\n"), (2, 3, 0)
+        )
         self.assertEqual(
-            count_cases.of_text("Ran 1 test in 0s\n\nOK\nRan 2 tests in 0s\n\nOK\n"), (3, 0, 0))
+            count_cases.of_text("Ran 1 test in 0s\n\nOK\nRan 2 tests in 0s\n\nOK\n"), (3, 0, 0)
+        )
 
     def test_own_summary_counts(self):
         self.assertEqual(count_cases.of_text("abi: 3 passed, 1 failed, 2 skipped\n"), (3, 1, 2))

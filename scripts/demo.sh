@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# The main job on one file: read it, move it through host memory, write a second file, verify, compare.
+# The main job on one file: read it, move it through memory, write a second file, verify, compare.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
@@ -8,10 +8,10 @@ if [ "${1:-}" = -h ] || [ "${1:-}" = --help ]; then
     cat <<'TEXT'
 usage: ./dev demo [FILE] [OPTION ...]
 
-Installs what is missing, builds, reads FILE through the posix backend, moves it through host buffers
-into a second file and verifies the bytes. Prints for each leg the path, GB/s and percent of the raw
-baseline (plain system calls and memcpy, measured in the same run). FILE is only read; without one, a
-file of 256 MiB is made under $TMPDIR and removed afterwards. Options go to nixl-demo.
+Installs what is missing, builds, reads FILE through the posix backend, moves it through host
+buffers into a second file and verifies the bytes. Prints for each leg the path, GB/s and percent of
+the raw baseline (plain system calls and memcpy, measured in the same run). FILE is only read;
+without one, a file of 256 MiB is made under $TMPDIR and removed afterwards. Options go to nixl-demo.
 TEXT
     exit 0
 fi

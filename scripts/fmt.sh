@@ -17,7 +17,7 @@ case "${1:-}" in
 esac
 formatter=clang-format-14
 command -v "$formatter" >/dev/null || scripts/setup.sh --test
-# The hand-set columns of the three ABI headers are their documentation; clang-format would break them.
+# The columns of the three ABI headers are set by hand and part of their documentation.
 git ls-files -z -co --exclude-standard -- '*.c' '*.cpp' '*.h' '*.hpp' |
     grep -zvE '^include/nixl/(types|backend|nixl_c)\.h$' |
     while IFS= read -r -d '' file; do [ ! -f "$file" ] || printf '%s\0' "$file"; done |

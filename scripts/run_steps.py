@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs the steps of `./dev test` or `./dev check`, several at a time, and counts test cases.
 
-Prints one line per step: ok, FAIL or SKIP, its name, its seconds, its cases or the reason. The output of
-each step is kept in build/test-logs/. The last line is "N passed, N failed" or "N passed, N failed,
-N skipped".
+Prints one line per step: ok, FAIL or SKIP, its name, its seconds, its cases or the reason. The
+output of each step is kept in build/test-logs/. The last line is "N passed, N failed" or
+"N passed, N failed, N skipped".
 """
+
 import argparse
 import os
 import subprocess
@@ -42,9 +43,15 @@ def run_step(step):
         out.write(("$ " + " ".join(step.command) + "\n").encode())
         out.flush()
         try:
-            child = subprocess.Popen(step.command, cwd=tree.ROOT, env=environment, stdout=out,
-                                     stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                                     start_new_session=True)
+            child = subprocess.Popen(
+                step.command,
+                cwd=tree.ROOT,
+                env=environment,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
             code = child.wait(timeout=step.limit_s)
             reason = "" if code == 0 else "exit code %d" % code
         except subprocess.TimeoutExpired:
@@ -98,7 +105,10 @@ class Runner:
             cases = outcome.reason or "%d cases" % sum(outcome.cases)
             if not outcome.reason and outcome.cases[2]:
                 cases += ", %d skipped" % outcome.cases[2]
-            print("%-4s %s (%.1f s) %s" % (outcome.state, step.name, outcome.seconds, cases), flush=True)
+            print(
+                "%-4s %s (%.1f s) %s" % (outcome.state, step.name, outcome.seconds, cases),
+                flush=True,
+            )
             log = os.path.join(LOGS, step.name + ".log")
             if outcome.state == "FAIL" and not outcome.reason.startswith("not run"):
                 with open(log, errors="replace") as out:
@@ -137,8 +147,11 @@ def chosen(steps, names):
 
 def main():
     parser = argparse.ArgumentParser(
-        prog="./dev", description=__doc__.split("\n")[0], epilog=__doc__.split("\n\n", 1)[1],
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+        prog="./dev",
+        description=__doc__.split("\n")[0],
+        epilog=__doc__.split("\n\n", 1)[1],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("group", choices=("test", "check"), help=argparse.SUPPRESS)
     parser.add_argument("steps", nargs="*", metavar="STEP", help="only these, and what they need")
     parser.add_argument("--list", action="store_true", help="name the steps and end")
@@ -153,13 +166,16 @@ def main():
     if not arguments.no_setup:
         setup = [os.path.join(tree.ROOT, "scripts", "setup.sh"), "--test"]
         if subprocess.run(setup, stdin=subprocess.DEVNULL).returncode != 0:
-            print("FAIL setup: packages are missing; --no-setup goes on without\n0 passed, 1 failed")
+            print(
+                "FAIL setup: packages are missing; --no-setup goes on without\n0 passed, 1 failed"
+            )
             return 1
     os.makedirs(LOGS, exist_ok=True)
     runner = Runner(steps, min(2, len(os.sched_getaffinity(0))))
     runner.run()
-    passed, failed, skipped = (sum(outcome.cases[i] for outcome in runner.outcomes.values())
-                               for i in range(3))
+    passed, failed, skipped = (
+        sum(outcome.cases[i] for outcome in runner.outcomes.values()) for i in range(3)
+    )
     print("%d passed, %d failed" % (passed, failed) + (", %d skipped" % skipped if skipped else ""))
     return 1 if failed else 0
 

@@ -4,8 +4,8 @@
 set -euo pipefail
 
 build_packages=(git meson ninja-build cmake g++ python3 pkg-config liburing-dev)
-test_packages=(libgtest-dev clang-14 clang-format-14 fio valgrind python3-dev python3-numpy python3-venv
-    python3-pip ccache e2fsprogs util-linux binutils)
+test_packages=(libgtest-dev clang-14 clang-format-14 fio valgrind python3-dev python3-numpy
+    python3-venv python3-pip ccache e2fsprogs util-linux binutils)
 compat_packages=(g++-11 g++-aarch64-linux-gnu qemu-user)
 
 usage() {
@@ -52,8 +52,8 @@ as_root=()
 if [ "$(id -u)" -ne 0 ]; then
     command -v sudo >/dev/null && as_root=(sudo)
 fi
-install=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends
-    "${missing[@]}")
+install=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive
+    apt-get install -y --no-install-recommends "${missing[@]}")
 if [ "$print_only" = yes ]; then
     echo "${install[*]}"
     exit 0
@@ -65,5 +65,5 @@ if [ "$(id -u)" -ne 0 ] && [ ${#as_root[@]} -eq 0 ]; then
 fi
 echo "setup: installing ${missing[*]}"
 # Package lists of a fresh machine are empty or old; a failure shows up in the install right after.
-"${as_root[@]}" apt-get update -q || echo "setup: apt-get update failed; going on with the old lists" >&2
+"${as_root[@]}" apt-get update -q || echo "setup: apt-get update failed; using the old lists" >&2
 "${install[@]}"

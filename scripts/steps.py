@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The steps of `./dev test` and `./dev check`: what each runs, what it needs first, how it is counted."""
+"""The steps of ./dev test and ./dev check: what each runs, what it needs, how it is counted."""
+
 import glob
 import os
 import sys
@@ -17,8 +18,18 @@ SANITIZER_OPTIONS = {
 
 
 class Step:
-    def __init__(self, name, about, command, needs=(), environment=None, meson_build=None, skip=None,
-                 counted=True, limit_s=10 * MINUTE):
+    def __init__(
+        self,
+        name,
+        about,
+        command,
+        needs=(),
+        environment=None,
+        meson_build=None,
+        skip=None,
+        counted=True,
+        limit_s=10 * MINUTE,
+    ):
         self.name = name
         self.about = about
         self.command = command
@@ -35,19 +46,39 @@ def script(name, *arguments):
 
 
 def build_step(name, folder, about, *options):
-    return Step(name, about, script("configure_and_build.py", folder, *options), counted=False,
-                limit_s=25 * MINUTE)
+    return Step(
+        name,
+        about,
+        script("configure_and_build.py", folder, *options),
+        counted=False,
+        limit_s=25 * MINUTE,
+    )
 
 
 def meson_step(name, folder, about, need, *arguments, **environment):
-    command = ["meson", "test", "-C", folder, "--no-rebuild", "--print-errorlogs",
-               "--timeout-multiplier", "4"] + list(arguments)
-    return Step(name, about, command, needs=(need,), environment=environment, meson_build=folder,
-                limit_s=25 * MINUTE)
+    command = [
+        "meson",
+        "test",
+        "-C",
+        folder,
+        "--no-rebuild",
+        "--print-errorlogs",
+        "--timeout-multiplier",
+        "4",
+    ] + list(arguments)
+    return Step(
+        name,
+        about,
+        command,
+        needs=(need,),
+        environment=environment,
+        meson_build=folder,
+        limit_s=25 * MINUTE,
+    )
 
 
 def specification():
-    """The product's specification, whose examples are tested literally; it is not part of the tree."""
+    """The product's specification, whose examples are tested literally; not part of the tree."""
     named = os.environ.get("NIXL_TEST_SPECIFICATION")
     found = [named] if named else glob.glob(os.path.join(tree.ROOT, "../shared/spec/000_*.txt"))
     return found[0] if found and os.path.isfile(found[0]) else None
@@ -63,20 +94,38 @@ def static_steps():
         Step("layers", "includes follow layers.toml", script("check_layers.py")),
         Step("style", "the rules of STYLE.md that a program can check", script("check_style.py")),
         Step("documents", "links and generated pages are right", script("check_documents.py")),
-        Step("conformance-table", "docs/conformance.md is what the tests say",
-             script("conformance.py", "--check")),
-        Step("scripts", "the scripts' own tests", [sys.executable, "-m", "unittest", "discover", "-s",
-                                                   "scripts", "-p", "*_test.py"]),
+        Step(
+            "conformance-table",
+            "docs/conformance.md is what the tests say",
+            script("conformance.py", "--check"),
+        ),
+        Step(
+            "scripts",
+            "the scripts' own tests",
+            [sys.executable, "-m", "unittest", "discover", "-s", "scripts", "-p", "*_test.py"],
+        ),
         Step("headers", "every header compiles alone", script("check_headers.py")),
     ]
 
 
 def asan_steps(*arguments):
     return [
-        build_step("asan-build", "build-asan", "build with ASan and UBSan",
-                   "-Db_sanitize=address,undefined", "-Dbuildtype=debugoptimized"),
-        meson_step("asan-tests", "build-asan", "all suites under ASan and UBSan", "asan-build",
-                   *arguments, NIXL_TEST_SEEDS=SEEDS_SANITIZED, **SANITIZER_OPTIONS),
+        build_step(
+            "asan-build",
+            "build-asan",
+            "build with ASan and UBSan",
+            "-Db_sanitize=address,undefined",
+            "-Dbuildtype=debugoptimized",
+        ),
+        meson_step(
+            "asan-tests",
+            "build-asan",
+            "all suites under ASan and UBSan",
+            "asan-build",
+            *arguments,
+            NIXL_TEST_SEEDS=SEEDS_SANITIZED,
+            **SANITIZER_OPTIONS,
+        ),
     ]
 
 
@@ -87,20 +136,54 @@ def steps_of(group):
     return [
         build_step("build", "build", "build as a user does"),
         *static_steps(),
-        meson_step("tests", "build", "all suites, plain build", "build", NIXL_TEST_SEEDS=SEEDS_PLAIN),
+        meson_step(
+            "tests", "build", "all suites, plain build", "build", NIXL_TEST_SEEDS=SEEDS_PLAIN
+        ),
         *asan_steps(),
-        build_step("tsan-build", "build-tsan", "build with TSan", "-Db_sanitize=thread",
-                   "-Dbuildtype=debugoptimized"),
-        meson_step("tsan-tests", "build-tsan", "all suites under TSan", "tsan-build",
-                   NIXL_TEST_SEEDS=SEEDS_SANITIZED, **SANITIZER_OPTIONS),
-        Step("python", "the Python package, with and without its extension",
-             [sys.executable, "tests/python/run.py", "build"], needs=("build",)),
-        Step("abi", "exported symbols and struct layouts are the frozen ones",
-             script("check_abi.py", "--check"), needs=("build",)),
-        Step("template", "the template backend outside of the tree",
-             script("check_template.py"), needs=("build",)),
-        Step("minimal", "the four packages alone: build, install, import, benchmark",
-             script("check_minimal.py"), limit_s=25 * MINUTE),
-        Step("example", "the specification's C++ example, installed library, sanitizers",
-             script("check_example.py", found), needs=("build", "tsan-build"), skip=no_specification),
+        build_step(
+            "tsan-build",
+            "build-tsan",
+            "build with TSan",
+            "-Db_sanitize=thread",
+            "-Dbuildtype=debugoptimized",
+        ),
+        meson_step(
+            "tsan-tests",
+            "build-tsan",
+            "all suites under TSan",
+            "tsan-build",
+            NIXL_TEST_SEEDS=SEEDS_SANITIZED,
+            **SANITIZER_OPTIONS,
+        ),
+        Step(
+            "python",
+            "the Python package, with and without its extension",
+            [sys.executable, "tests/python/run.py", "build"],
+            needs=("build",),
+        ),
+        Step(
+            "abi",
+            "exported symbols and struct layouts are the frozen ones",
+            script("check_abi.py", "--check"),
+            needs=("build",),
+        ),
+        Step(
+            "template",
+            "the template backend outside of the tree",
+            script("check_template.py"),
+            needs=("build",),
+        ),
+        Step(
+            "minimal",
+            "the four packages alone: build, install, import, benchmark",
+            script("check_minimal.py"),
+            limit_s=25 * MINUTE,
+        ),
+        Step(
+            "example",
+            "the specification's C++ example, installed library, sanitizers",
+            script("check_example.py", found),
+            needs=("build", "tsan-build"),
+            skip=no_specification,
+        ),
     ]

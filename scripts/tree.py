@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The repository's files, as the checks see them. Python 3.8, standard library only."""
+
 import os
 import subprocess
 
@@ -11,10 +12,16 @@ def files(*suffixes):
     """Tracked and new files (not ignored ones), as paths from the root, sorted."""
     out = subprocess.run(
         ["git", "ls-files", "-z", "-co", "--exclude-standard"],
-        cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout.decode()
+        cwd=ROOT,
+        check=True,
+        stdout=subprocess.PIPE,
+    ).stdout.decode()
     names = sorted(set(name for name in out.split("\0") if name))
-    return [name for name in names
-            if (not suffixes or name.endswith(suffixes)) and os.path.isfile(os.path.join(ROOT, name))]
+    return [
+        name
+        for name in names
+        if (not suffixes or name.endswith(suffixes)) and os.path.isfile(os.path.join(ROOT, name))
+    ]
 
 
 def read(name):
@@ -23,11 +30,11 @@ def read(name):
 
 
 def blank_c(text, keep_strings=False):
-    """C or C++ text with comments (and the inside of strings) blanked out; lines stay where they are."""
+    """C or C++ text with comments and strings blanked out; lines stay where they are."""
     out = []
     i, n = 0, len(text)
     while i < n:
-        two = text[i:i + 2]
+        two = text[i : i + 2]
         if two == "//":
             end = text.find("\n", i)
             end = n if end < 0 else end
@@ -35,7 +42,7 @@ def blank_c(text, keep_strings=False):
             end = text.find("*/", i + 2)
             end = n if end < 0 else end + 2
         elif two == 'R"' and (i == 0 or not (text[i - 1].isalnum() or text[i - 1] == "_")):
-            close = ")" + text[i + 2:text.index("(", i)] + '"'
+            close = ")" + text[i + 2 : text.index("(", i)] + '"'
             end = text.find(close, i)
             end = n if end < 0 else end + len(close)
         elif text[i] == '"' or (text[i] == "'" and not (i and text[i - 1].isalnum())):

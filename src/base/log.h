@@ -24,7 +24,7 @@ void log_write(Level level, const char* file, int line, std::string_view text);
 
 } // namespace nixl::core
 
-/// NIXL_LOG(WARN, "backend " + name + " is off: " + reason); the text is built only when it is wanted.
+/// NIXL_LOG(WARN, "backend " + name + " is off: " + reason); the text is built only when wanted.
 #define NIXL_LOG(level, text)                                                                      \
     do {                                                                                           \
         if (::nixl::core::log_enabled(::nixl::core::Level::level))                                 \

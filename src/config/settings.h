@@ -66,8 +66,8 @@ class Settings {
     [[nodiscard]] const std::string* find(std::string_view name) const;
     [[nodiscard]] SettingOrigin origin(std::string_view name) const;
 
-    /// [{"name","value","default","origin","environment","aliases","type","choices","change","help"}...];
-    /// secrets masked.
+    /// [{"name","value","default","origin","environment","aliases","type","choices","change",
+    /// "help"}...]; secrets masked.
     [[nodiscard]] std::string to_json() const;
 
     /// What was given as arguments, normalised, for "opened with the same settings already".

@@ -157,7 +157,6 @@ TEST_F(Log, Sink_seesOneLineAtATimeAndNoneAfterItWasReplaced) {
     }
 }
 
-// Proves: S-222
 TEST_F(Log, Cause_isNewOnlyOnce) {
     EXPECT_TRUE(log_first_time("log_test: gdrdrv missing"));
     EXPECT_FALSE(log_first_time("log_test: gdrdrv missing"));

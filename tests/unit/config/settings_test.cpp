@@ -298,7 +298,7 @@ TEST_F(SettingsTest, WrongLogLevelInTheEnvironment_warnsAndLeavesTheDefault) {
     EXPECT_EQ(refused({{"log_level", "loud"}}).code, Code::INVALID_ARGUMENT);
 }
 
-// Proves: C-31 S-055
+// Proves: C-31
 TEST_F(SettingsTest, LogLevelOfArgumentAndEnvironment_theMoreVerboseWins) {
     environment_.set("NIXL_LOG_LEVEL", "DEBUG");
     Settings settings = loaded({{"log_level", "INFO"}});
