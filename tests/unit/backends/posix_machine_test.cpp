@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+// The posix backend against real trouble: full disks, broken devices, forbidden calls, low limits.
+#include "posix_rig.h"
+
+#include <cerrno>
+#include <cstddef>
+
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/loop.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+namespace nixl::test {
+namespace {
+
+constexpr uint64_t KIB = 1024, MIB = 1024 * KIB;
+
+class PosixDevices : public PosixEngines {};
+INSTANTIATE_TEST_SUITE_P(Engines, PosixDevices, ::testing::Values("io_uring", "threads"),
+                         engine_name);
+
+std::string words(const std::string& what) { return what + ": " + std::strerror(errno); }
+
+void expect_child(const std::string& result) {
+    if (result.rfind("skip: ", 0) == 0)
+        GTEST_SKIP() << result.substr(6);
+    EXPECT_EQ(result, "");
+}
+
+/// A loop device over a file, detached at the end.
+class LoopDevice {
+  public:
+    explicit LoopDevice(const std::string& file) {
+        const core::Descriptor control(::open("/dev/loop-control", O_RDWR | O_CLOEXEC));
+        const core::Descriptor backing(::open(file.c_str(), O_RDWR | O_CLOEXEC));
+        const int number = control.open() ? ::ioctl(control.get(), LOOP_CTL_GET_FREE) : -1;
+        if (number < 0) {
+            reason_ = words("/dev/loop-control");
+            return;
+        }
+        path_ = "/dev/loop" + std::to_string(number);
+        fd_.reset(::open(path_.c_str(), O_RDWR | O_CLOEXEC));
+        if (!fd_.open() || ::ioctl(fd_.get(), LOOP_SET_FD, backing.get()) != 0) {
+            reason_ = words(path_);
+            return;
+        }
+        attached_ = true;
+    }
+    ~LoopDevice() {
+        if (attached_)
+            ::ioctl(fd_.get(), LOOP_CLR_FD);
+    }
+    LoopDevice(const LoopDevice&) = delete;
+    LoopDevice& operator=(const LoopDevice&) = delete;
+    [[nodiscard]] const std::string& path() const { return path_; }
+    [[nodiscard]] const std::string& reason() const { return reason_; } ///< "": it is there
+
+  private:
+    std::string path_, reason_;
+    core::Descriptor fd_;
+    bool attached_ = false;
+};
+
+TEST_P(PosixDevices, BlockDevice_isWrittenAndReadAtAnyOffset) {
+    ScratchFile backing;
+    backing.resize(4 * MIB);
+    const LoopDevice device(backing.path());
+    if (!device.reason().empty())
+        GTEST_SKIP() << device.reason();
+    for (const uint32_t flags : {0u, uint32_t{NIXL_REGION_DIRECT}}) {
+        PosixRig rig(GetParam());
+        Bytes source = random_bytes(MIB, flags + 1), target(MIB);
+        const auto from = rig.memory(source), to = rig.memory(target);
+        const auto disk = rig.file(device.path(), O_RDWR, flags, 0, NIXL_KIND_BLOCK);
+        ASSERT_NE(disk, nullptr) << rig.text;
+        const std::vector<nixl_run> shapes = {run_of(0, 0, 64 * KIB),
+                                              run_of(64 * KIB, 64 * KIB, 777),
+                                              run_of(64 * KIB + 777, 64 * KIB + 777, 100'000)};
+
+        EXPECT_EQ(rig.run(from->region(), disk->region(), shapes).count(NIXL_OK), 3u);
+        EXPECT_EQ(rig.table.flush(rig.instance, disk->registration, nullptr), NIXL_OK);
+        rig.run(disk->region(), to->region(), shapes);
+
+        const long length = 64 * KIB + 777 + 100'000;
+        EXPECT_TRUE(std::equal(source.begin(), source.begin() + length, target.begin()));
+        EXPECT_TRUE(backing.read(static_cast<size_t>(length)) ==
+                    Bytes(source.begin(), source.begin() + length));
+    }
+}
+
+TEST_P(PosixDevices, DeviceThatLostItsData_givesEioForTheLostElementsAlone) {
+    ScratchFile backing(random_bytes(4 * MIB, 2));
+    const LoopDevice device(backing.path());
+    if (!device.reason().empty())
+        GTEST_SKIP() << device.reason();
+    PosixRig rig(GetParam());
+    Bytes target(2 * MIB);
+    const auto to = rig.memory(target);
+    const auto disk = rig.file(device.path(), O_RDWR, NIXL_REGION_DIRECT, 0, NIXL_KIND_BLOCK);
+    ASSERT_NE(disk, nullptr) << rig.text;
+    backing.resize(MIB);
+
+    // Neighbours across the edge, so that the joined call fails and each is asked for again.
+    const auto& work = rig.run(disk->region(), to->region(),
+                               {run_of(MIB - 64 * KIB, 0, 16 * KIB, 8, 16 * KIB, 16 * KIB)});
+
+    for (size_t i = 0; i < 8; ++i) {
+        EXPECT_EQ(work.elements[i].status, i < 4 ? NIXL_OK : NIXL_IO_ERROR) << i;
+        if (i >= 4) {
+            EXPECT_EQ(work.elements[i].detail, EIO);
+        }
+    }
+    EXPECT_TRUE(std::equal(target.begin(), target.begin() + 64 * KIB,
+                           backing.read(64 * KIB, MIB - 64 * KIB).begin()));
+}
+
+std::string fill_a_small_disk(const std::string& engine) {
+    if (::unshare(CLONE_NEWNS) != 0 ||
+        ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
+        return "skip: " + words("private mount namespace");
+    char directory[] = "/tmp/nixl-posix-XXXXXX";
+    if (::mkdtemp(directory) == nullptr || ::mount("none", directory, "tmpfs", 0, "size=1m") != 0)
+        return "skip: " + words("mount tmpfs");
+    const std::string path = std::string(directory) + "/file";
+    std::string result;
+    {
+        PosixRig rig(engine, 0, {{"posix.merge_bytes", "0"}});
+        Bytes source = random_bytes(4 * MIB, 3);
+        const auto from = rig.memory(source);
+        const auto disk = rig.file(path, O_RDWR | O_CREAT, NIXL_REGION_DIRECT);
+        const auto& work = rig.run(from->region(), disk->region(),
+                                   {run_of(0, 0, 64 * KIB, 64, 64 * KIB, 64 * KIB)});
+        uint64_t good_bytes = work.count(NIXL_OK), full = 0;
+        for (const Element& element : work.elements)
+            full += element.status == NIXL_NO_SPACE && element.detail == ENOSPC ? 1 : 0;
+        if (!work.finished() || full == 0 || full + good_bytes != 64 || good_bytes > 16)
+            result = "ok " + std::to_string(good_bytes) + " full " + std::to_string(full);
+    }
+    ::umount2(directory, MNT_DETACH);
+    ::rmdir(directory);
+    return result;
+}
+
+TEST_P(PosixDevices, FullDisk_isNoSpaceForTheElementsThatDidNotFit) {
+    expect_child(in_child([] { return fill_a_small_disk(GetParam()); }));
+}
+
+/// From here on io_uring_setup fails with EPERM, as in many containers.
+bool forbid_io_uring() {
+    sock_filter program[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const sock_fprog filter = {sizeof program / sizeof program[0], program};
+    return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+}
+
+std::string without_io_uring() {
+    if (!forbid_io_uring())
+        return "skip: " + words("seccomp");
+    PosixRig forced("io_uring");
+    if (forced.opened != NIXL_UNSUPPORTED ||
+        std::string(forced.text).find("io_uring_setup: Operation not permitted") != 0)
+        return std::string("io_uring by name: ") + forced.text;
+
+    PosixRig rig("auto");
+    nixl_caps caps = {};
+    caps.struct_size = sizeof caps;
+    char text[256] = "";
+    nixl_error_text reason = {text, sizeof text, 0, 0};
+    if (rig.table.probe(rig.table.self, rig.host.table(), &caps, &reason) != NIXL_OK ||
+        std::string(text) != "io_uring_setup: Operation not permitted; using threads")
+        return std::string("probe says: ") + text;
+    ScratchFile file(random_bytes(100 * KIB, 4));
+    Bytes target(100 * KIB);
+    const auto to = rig.memory(target), disk = rig.file(file.path());
+    rig.run(disk->region(), to->region(), {run_of(0, 0, KIB, 100, KIB, KIB)});
+    return target == file.read(100 * KIB) ? "" : "the bytes differ";
+}
+
+TEST(PosixMachine, ForbiddenIoUring_isReplacedByThreadsWithTheReason) {
+    if (const std::string reason = io_uring_missing(); !reason.empty())
+        GTEST_SKIP() << reason;
+    expect_child(in_child(without_io_uring));
+}
+
+std::string with_little_locked_memory() {
+    const rlimit limit = {64 * KIB, 64 * KIB};
+    if (::setrlimit(RLIMIT_MEMLOCK, &limit) != 0 || ::setgid(65534) != 0 || ::setuid(65534) != 0)
+        return "skip: " + words("drop to nobody");
+    ScratchFile file(random_bytes(MIB, 5));
+    FakeHost* host = nullptr;
+    PosixRig rig("io_uring");
+    if (rig.opened != NIXL_OK)
+        return std::string("skip: ") + rig.text;
+    host = &rig.host;
+    void* memory = nullptr;
+    if (::posix_memalign(&memory, 4096, MIB) != 0)
+        return "no memory";
+    {
+        const auto to = rig.memory(memory, MIB);
+        const auto disk = rig.file(file.path(), O_RDWR, NIXL_REGION_DIRECT);
+        for (int i = 0; i < 4; ++i) {
+            std::memset(memory, 0, MIB);
+            rig.run(disk->region(), to->region(), {run_of(0, 0, 64 * KIB, 16, 64 * KIB, 64 * KIB)});
+            if (std::memcmp(memory, file.read(MIB).data(), MIB) != 0)
+                return "the bytes differ";
+        }
+    }
+    std::free(memory);
+    rig.table.queue_close(rig.queue);
+    rig.queue = nullptr;
+    return host->logged("io_uring_register: Cannot allocate memory") ? "" : "no DEBUG line";
+}
+
+TEST(PosixMachine, TooLittleLockableMemory_isToldAndStillMovesTheBytes) {
+    if (const std::string reason = io_uring_missing(); !reason.empty())
+        GTEST_SKIP() << reason;
+    expect_child(in_child(with_little_locked_memory));
+}
+
+} // namespace
+} // namespace nixl::test

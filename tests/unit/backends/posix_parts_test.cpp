@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// The parts of the posix backend that can be looked at without a file.
+#include <atomic>
+#include <thread>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "backends/posix/bounded_ring.h"
+#include "backends/posix/write_phase.h"
+
+namespace nixl::core::posix {
+namespace {
+
+using Way = WritePhase::Way;
+
+TEST(WritePhase, DirectWritesAlone_goTogether) {
+    WritePhase phase;
+    EXPECT_EQ(phase.start(true, false), Way::DIRECT);
+    EXPECT_EQ(phase.start(true, false), Way::DIRECT);
+}
+
+TEST(WritePhase, UnalignedWriteBehindDirectOnes_waitsForAllOfThem) {
+    WritePhase phase;
+    (void)phase.start(true, false);
+    (void)phase.start(true, false);
+
+    EXPECT_EQ(phase.start(false, false), Way::WAIT);
+    phase.finish(Way::DIRECT);
+    EXPECT_EQ(phase.start(false, true), Way::WAIT);
+    phase.finish(Way::DIRECT);
+    EXPECT_EQ(phase.start(false, true), Way::CACHED);
+}
+
+TEST(WritePhase, AlignedWriteBesideCachedOne_goesThroughTheCacheToo) {
+    WritePhase phase;
+    (void)phase.start(false, false);
+    EXPECT_EQ(phase.start(true, false), Way::CACHED);
+    phase.finish(Way::CACHED);
+    EXPECT_EQ(phase.start(true, false), Way::CACHED);
+    phase.finish(Way::CACHED);
+    phase.finish(Way::CACHED);
+    EXPECT_EQ(phase.start(true, false), Way::DIRECT);
+}
+
+TEST(WritePhase, WaitingWrite_isNotOvertakenForEver) {
+    WritePhase phase;
+    (void)phase.start(true, false);
+    (void)phase.start(false, false); // waits
+    EXPECT_EQ(phase.start(true, false), Way::WAIT);
+    phase.finish(Way::DIRECT);
+    EXPECT_EQ(phase.start(true, true), Way::CACHED);
+    EXPECT_EQ(phase.start(false, true), Way::CACHED);
+}
+
+TEST(WritePhase, WaitGivenUp_letsDirectWritesGoOn) {
+    WritePhase phase;
+    (void)phase.start(true, false);
+    (void)phase.start(false, false);
+    phase.stop_waiting();
+    EXPECT_EQ(phase.start(true, false), Way::DIRECT);
+}
+
+TEST(WritePhase, ManyThreads_neverMixBothSorts) {
+    WritePhase phase;
+    std::atomic<int> direct{0}, cached{0}, mixed{0};
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 4; ++t)
+        threads.emplace_back([&, t] {
+            for (int i = 0; i < 5000; ++i) {
+                const bool aligned = (i + t) % 3 != 0;
+                Way way = phase.start(aligned, false);
+                while (way == Way::WAIT) {
+                    std::this_thread::yield();
+                    way = phase.start(aligned, true);
+                }
+                auto& mine = way == Way::DIRECT ? direct : cached;
+                auto& other = way == Way::DIRECT ? cached : direct;
+                mine.fetch_add(1);
+                mixed += other.load() > 0 ? 1 : 0;
+                mine.fetch_sub(1);
+                phase.finish(way);
+            }
+        });
+    for (auto& thread : threads)
+        thread.join();
+
+    EXPECT_EQ(mixed.load(), 0);
+    EXPECT_EQ(phase.start(true, false), Way::DIRECT) << "something was left behind";
+}
+
+TEST(BoundedRing, FullAndEmpty_areTold) {
+    BoundedRing<int> ring(4);
+    int value = 0;
+    EXPECT_TRUE(ring.is_empty());
+    EXPECT_FALSE(ring.pop(&value));
+    for (int i = 0; i < 4; ++i)
+        EXPECT_TRUE(ring.push(i));
+    EXPECT_FALSE(ring.push(4));
+    for (int i = 0; i < 4; ++i) {
+        EXPECT_TRUE(ring.pop(&value));
+        EXPECT_EQ(value, i);
+    }
+    EXPECT_TRUE(ring.is_empty());
+}
+
+TEST(BoundedRing, SeveralProducersAndConsumers_passEachValueOnce) {
+    constexpr uint64_t EACH = 20'000;
+    BoundedRing<uint64_t> ring(64);
+    std::atomic<uint64_t> sum{0}, taken{0};
+    std::vector<std::thread> threads;
+    for (uint64_t t = 0; t < 2; ++t) {
+        threads.emplace_back([&, t] {
+            for (uint64_t i = 0; i < EACH; ++i)
+                while (!ring.push(t * EACH + i))
+                    std::this_thread::yield();
+        });
+        threads.emplace_back([&] {
+            uint64_t value = 0;
+            while (taken.load() < 2 * EACH) {
+                if (!ring.pop(&value)) {
+                    std::this_thread::yield();
+                    continue;
+                }
+                sum += value;
+                ++taken;
+            }
+        });
+    }
+    for (auto& thread : threads)
+        thread.join();
+
+    EXPECT_EQ(sum.load(), (2 * EACH) * (2 * EACH - 1) / 2);
+}
+
+} // namespace
+} // namespace nixl::core::posix
