@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""BlockBackend: a block device, or a file used as one."""
+
+import os
+import stat
+
+from . import _arrays, _errors
+from ._buffer import BLOCK, Buffer
+from ._files import DIRECT, FORCE, _from_os, flush, open_storage
+
+
+class BlockBackend:
+    """Reads and writes numbered blocks.
+
+    Args:
+        path: A block device, or a regular file, which grows as needed.
+        use_gds: Prefer GPUDirect Storage; with a warning where it is not there.
+        block_size: Bytes of one block.
+        force: Allow writing to a block device. ``NIXL_ALLOW_RAW_WRITE=1`` does the same.
+        direct: Bypass the page cache.
+    """
+
+    __slots__ = ("path", "block_size", "gds_active", "_flags", "_region", "_regular")
+
+    def __init__(self, path, use_gds=False, block_size=4096, force=False, direct=False):
+        self.path = os.fspath(path)
+        if not isinstance(block_size, int) or block_size <= 0:
+            raise _errors.InvalidArgumentError("block_size is a positive number of bytes")
+        self.block_size = block_size
+        try:
+            mode = os.stat(self.path).st_mode
+        except OSError as error:
+            raise _from_os(self.path, error) from None
+        self._regular = stat.S_ISREG(mode)
+        if not self._regular and not stat.S_ISBLK(mode):
+            raise _errors.InvalidArgumentError(
+                "%s is neither a block device nor a regular file" % self.path)
+        self._flags = (FORCE if force else 0) | (DIRECT if direct else 0)
+        self.gds_active = False
+        if use_gds:
+            self._ask_for_gds()
+        self._region = None
+        if os.stat(self.path).st_size or not self._regular:
+            self._open()
+
+    def _ask_for_gds(self):
+        from . import _log, _machine
+        reasons = _machine.get_capabilities(verbose=True)
+        self.gds_active = bool(reasons["gds"]["available"])
+        if not self.gds_active:
+            _log.say("warning", "%s: GPUDirect Storage is not used: %s", self.path,
+                     reasons["gds"]["reason"])
+
+    def _open(self, size=0):
+        if self._region is not None:
+            self._region.free()
+        self._region = open_storage(self.path, BLOCK, 0, size, self._flags)
+
+    def _range(self, block_id, size, grow):
+        """The Buffer over the whole, checked to hold `size` bytes from the block on."""
+        if isinstance(block_id, bool) or not hasattr(block_id, "__index__"):
+            raise TypeError("block_id is a whole number, not a %s" % type(block_id).__name__)
+        offset = block_id.__index__() * self.block_size
+        if offset < 0 or offset + size >= 1 << 63:
+            raise _errors.OutOfRangeError("there is no block %d" % block_id)
+        blocks = -(-(offset + size) // self.block_size)
+        have = self._region._size if self._region is not None else 0
+        if offset + size > have:
+            if not (grow and self._regular):
+                raise _errors.OutOfRangeError(
+                    "%s has %d bytes; block %d with %d bytes ends at %d" % (
+                        self.path, have, block_id, size, offset + size))
+            # Whole blocks, so that every block that was written can be read.
+            try:
+                os.truncate(self.path, blocks * self.block_size)
+            except OSError as error:
+                raise _from_os(self.path, error) from None
+            self._open()
+        return offset
+
+    def _move(self, src, src_offset, dst, dst_offset, size):
+        from ._transfer import transfer_range
+        transfer_range(src, src_offset, dst, dst_offset, size).raise_if_failed()
+
+    def write_block(self, block_id, data):
+        """Writes ``data`` from the start of a block on, over as many blocks as it fills.
+
+        What it does not fill of the last block stays as it is.
+
+        Returns:
+            The number of bytes written.
+        """
+        source = data if isinstance(data, Buffer) else Buffer.from_host(data)
+        offset = self._range(block_id, source._size, True)
+        if source._size:
+            self._move(source, 0, self._region, offset, source._size)
+        return source._size
+
+    def read_block(self, block_id, size=None, into=None):
+        """The bytes of a block.
+
+        Args:
+            size: How many, from the start of the block on; by default one block, or all of ``into``.
+            into: A writable array or ``Buffer`` that takes them; their number is returned then.
+        """
+        target = None
+        if into is not None:
+            target = into if isinstance(into, Buffer) else Buffer.from_host(into)
+        if size is None:
+            size = self.block_size if target is None else target._size
+        if size < 0:
+            raise _errors.InvalidArgumentError("size cannot be negative")
+        offset = self._range(block_id, size, False)
+        if target is not None and target._size < size:
+            raise _errors.OutOfRangeError("%d bytes do not fit into %d" % (size, target._size))
+        result = size
+        if target is None:
+            result, address = _arrays.new_bytes(size)
+            target = Buffer._wrap(_arrays.Memory(address, size, False, None, result, -1), False)
+        if size:
+            self._move(self._region, offset, target, 0, size)
+        return result
+
+    def flush(self):
+        """What was written is durable when this returns."""
+        if self._region is not None:
+            flush(self._region)
+
+    @property
+    def size(self):
+        """Bytes of the device or file."""
+        return self._region._size if self._region is not None else 0
+
+    def close(self):
+        """Closes the device. It cannot be used any more."""
+        if self._region is not None:
+            self._region.free()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_exception):
+        self.close()
+
+    def __repr__(self):
+        return "<nixl.BlockBackend %s, blocks of %d B>" % (self.path, self.block_size)

@@ -1,0 +1,400 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Buffer: both ends of every transfer."""
+
+import ctypes
+from _weakref import ref
+
+from . import _arrays, _errors, _runtime
+from ._library import BufferDescription, functions
+
+HOST, PINNED, DEVICE, MANAGED, FILE, BLOCK = 1, 2, 3, 4, 5, 6
+READ_ONLY, PIN = 1, 32
+_KIND_NAMES = {HOST: "host", PINNED: "pinned", DEVICE: "device", MANAGED: "managed", FILE: "file",
+               BLOCK: "block"}
+_SECOND_NS = 1000000000
+
+# Registrations that could not be given back yet because an operation that was abandoned is still in
+# flight. Dropping them would free memory under the hardware; gc() and later frees try again.
+_in_flight = []
+
+
+class Registration:
+    """One buffer of the C ABI, and what must live as long as it does."""
+
+    __slots__ = ("context", "handle", "owner", "owned", "viewed", "__weakref__")
+
+    def __init__(self, context, handle, owner, owned):
+        self.context = context
+        self.handle = handle
+        self.owner = owner  # the array whose memory this is
+        self.owned = owned  # the library's own memory
+        self.viewed = False  # somebody may look at the memory without a transfer
+
+    def release(self, timeout_ns):
+        """Gives it back. Returns BUSY or OK."""
+        if not self.handle:
+            return _errors.OK
+        status = functions["buffer_free"](self.context, self.handle, timeout_ns)
+        if status in (_errors.BUSY, _errors.INTERRUPTED):
+            return _errors.BUSY
+        # Stale after finalize(), refused in a forked child: there is nothing left to give back.
+        self.handle = 0
+        self.owner = None
+        return _errors.OK
+
+    def view(self):
+        """Marks that an array or tensor is about to look at the memory, and is to own this object."""
+        if not self.viewed:
+            self.viewed = True
+            if self.owned:
+                _runtime.views[id(self)] = ref(self)
+        return self
+
+    def __del__(self):
+        if not self.handle:
+            return
+        if self.release(0) == _errors.BUSY:
+            _in_flight.append(_Parked(self))
+        if self.viewed and self.owned and _runtime.views.pop(id(self), None) is not None:
+            _runtime.view_gone()
+
+
+class _Parked:
+    """What is left of a Registration that died while an operation was in flight."""
+
+    def __init__(self, registration):
+        self.context, self.handle = registration.context, registration.handle
+        self.owner = registration.owner
+        registration.handle = 0
+
+    def retry(self):
+        return functions["buffer_free"](self.context, self.handle, 0) in (
+            _errors.BUSY, _errors.INTERRUPTED)
+
+
+def retry_parked():
+    """Gives back what can be given back by now."""
+    for parked in _in_flight[:]:
+        if not parked.retry() and parked in _in_flight:
+            _in_flight.remove(parked)
+
+
+def _checked_size(size):
+    if isinstance(size, bool) or not hasattr(size, "__index__"):
+        raise TypeError("size is a whole number of bytes, not a %s" % type(size).__name__)
+    size = size.__index__()
+    if not 0 <= size < 1 << 64:
+        raise _errors.InvalidArgumentError("size is 0 .. 2^64 - 1 bytes, not %d" % size)
+    return size
+
+
+class Buffer:
+    """Memory that bytes are moved from or to. Made by the ``from_...`` and ``allocate_...`` functions.
+
+    A buffer keeps the array that it was made from alive. It is given back by ``free()``, at the end of a
+    ``with`` block, or when nothing refers to it any more.
+    """
+
+    __slots__ = ("_context", "_handle", "_registration", "_size", "_address", "_kind", "_device",
+                 "_read_only", "_layout", "_why_read_only", "__weakref__")
+
+    def __init__(self, *_arguments, **_keywords):
+        raise TypeError("use Buffer.from_host(array), Buffer.allocate_host(size) and their relatives")
+
+    @classmethod
+    def _made(cls, handle, owner, owned, size, address, kind, device, read_only, layout):
+        self = cls.__new__(cls)
+        self._context = _runtime.context()
+        self._handle = handle
+        self._registration = Registration(self._context, handle, owner, owned)
+        self._size = size
+        self._address = address
+        self._kind = kind
+        self._device = device
+        self._read_only = read_only
+        self._layout = layout
+        return self
+
+    @classmethod
+    def _wrap(cls, memory, pinned):
+        if _in_flight:
+            retry_parked()
+        kind = HOST if memory.device < 0 else DEVICE
+        flags = (READ_ONLY if memory.read_only else 0) | (PIN if pinned and kind == HOST else 0)
+        handle = ctypes.c_uint64()
+        _errors.check(functions["buffer_wrap"](
+            _runtime.context(), memory.address or None, memory.bytes, kind, memory.device, flags,
+            ctypes.byref(handle)))
+        return cls._made(handle.value, memory.owner, False, memory.bytes, memory.address, kind,
+                         memory.device, memory.read_only, memory.layout)
+
+    @classmethod
+    def from_host(cls, data, pinned=False):
+        """Describes the memory of ``data`` without copying it, and keeps ``data`` alive.
+
+        Args:
+            data: bytes, bytearray, memoryview, array, NumPy array, CPU tensor ... Something read-only
+                can only be a source. Something that is not contiguous is copied once, with a warning,
+                and can only be a source, too.
+            pinned: Page-lock the memory, in place.
+        """
+        return cls._wrap(_arrays.memory_of(data), pinned)
+
+    @classmethod
+    def from_numpy(cls, array, pinned=False):
+        """The same as ``from_host``."""
+        return cls.from_host(array, pinned)
+
+    @classmethod
+    def from_torch(cls, tensor, pinned=False):
+        """Describes the memory of a torch tensor, on the CPU or a GPU, without copying it."""
+        try:
+            import torch
+        except ImportError as error:
+            raise ImportError("Buffer.from_torch needs PyTorch: %s" % error) from error
+        if not isinstance(tensor, torch.Tensor):
+            raise TypeError("from_torch takes a torch.Tensor, not a %s" % type(tensor).__name__)
+        return cls._wrap(_arrays.of_torch(tensor), pinned)
+
+    @classmethod
+    def from_dlpack(cls, tensor):
+        """Describes the memory of any object with ``__dlpack__`` without copying it."""
+        from . import _dlpack
+        return cls._wrap(_dlpack.memory_of(tensor), False)
+
+    @classmethod
+    def allocate_host(cls, size=None, pinned=False):
+        """Zeroed host memory of the library's own, which peers on this machine can map.
+
+        Args:
+            size: Bytes; by default the setting ``buffer_size``.
+            pinned: Page-lock it.
+        """
+        return cls._allocate(size, PINNED if pinned else HOST, -1)
+
+    @classmethod
+    def allocate_device(cls, size=None, device_id=None):
+        """Zeroed memory of a GPU.
+
+        Args:
+            size: Bytes; by default the setting ``buffer_size``.
+            device_id: Which GPU; by default the first.
+        """
+        return cls._allocate(size, DEVICE, 0 if device_id is None else device_id)
+
+    @classmethod
+    def _allocate(cls, size, kind, device):
+        if size is None:
+            from . import _settings
+            size = _settings.setting("buffer_size")
+        size = _checked_size(size)
+        if _in_flight:
+            retry_parked()
+        handle = ctypes.c_uint64()
+        _errors.check(functions["buffer_allocate"](
+            _runtime.context(), size, kind, device, 0, ctypes.byref(handle)))
+        description = BufferDescription(struct_size=ctypes.sizeof(BufferDescription))
+        functions["buffer_describe"](_runtime.context(), handle, ctypes.byref(description))
+        return cls._made(handle.value, None, True, size, description.address, kind, device, False, None)
+
+    @property
+    def size(self):
+        """Bytes."""
+        return self._size
+
+    nbytes = size
+
+    @property
+    def device(self):
+        """``"cpu"`` or ``"cuda:N"``."""
+        return "cpu" if self._device < 0 else "cuda:%d" % self._device
+
+    @property
+    def is_pinned(self):
+        """Whether the memory is page-locked."""
+        if not self._handle:
+            return False
+        description = self._describe()
+        return description.kind == PINNED or bool(description.flags & PIN)
+
+    @property
+    def is_read_only(self):
+        """Whether it can only be a source."""
+        return self._read_only
+
+    @property
+    def is_freed(self):
+        """Whether ``free()`` was called."""
+        return not self._handle
+
+    @property
+    def dtype(self):
+        """NumPy's name of the element type (``"<f4"``), or None when it is just bytes.
+
+        Comes from the array that the buffer was made from, or with a transfer from a buffer of the same
+        size.
+        """
+        return self._layout.dtype if self._layout else None
+
+    @property
+    def shape(self):
+        """Elements along each axis, or None when it is just bytes."""
+        return self._layout.shape if self._layout else None
+
+    def _describe(self):
+        description = BufferDescription(struct_size=ctypes.sizeof(BufferDescription))
+        _errors.check(functions["buffer_describe"](
+            self._context, self._handle, ctypes.byref(description)))
+        return description
+
+    def free(self, timeout=30.0):
+        """Gives the memory or registration back now; once more does nothing.
+
+        Waits for transfers in flight. Memory of the library's own that an array still looks at goes when
+        that array does.
+
+        Raises:
+            BusyError: A transfer still uses it after ``timeout`` seconds.
+        """
+        registration = self._registration
+        if not self._handle or registration is None:
+            return
+        if not (registration.owned and registration.viewed):
+            import time
+            end = time.monotonic() + timeout
+            while registration.release(max(0, min(_SECOND_NS // 5, int(
+                    (end - time.monotonic()) * 1e9)))) == _errors.BUSY:
+                if time.monotonic() >= end:
+                    raise _errors.BusyError(
+                        "%r is still in use by a transfer after %g s" % (self, timeout),
+                        hint="wait for the transfer or cancel it", retryable=True)
+        self._handle = 0
+        self._registration = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_exception):
+        self.free()
+
+    def __len__(self):
+        return self._size
+
+    def _memory(self):
+        """The registration, for somebody who will look at host memory through it."""
+        if not self._handle:
+            raise _errors.StaleError("the buffer was freed")
+        if self._kind not in (HOST, PINNED, MANAGED):
+            raise _errors.UnsupportedError(
+                "%s memory cannot be read by the CPU" % _KIND_NAMES.get(self._kind, "this"),
+                hint="transfer it to host memory first")
+        self._describe()  # raises when the library was finalized and its memory is gone
+        return self._registration.view()
+
+    def _chosen_layout(self, dtype, shape):
+        known = self._layout or _arrays.Layout("|u1", (self._size,), "C")
+        if dtype is None and shape is None:
+            return known
+        kind = known.dtype if dtype is None else dtype
+        order = "C" if shape is not None or known.shape != shape else known.order
+        if shape is None:
+            shape = (-1,)
+        return _arrays.Layout(kind, shape, order)
+
+    def to_numpy(self, dtype=None, shape=None):
+        """A NumPy array over the same memory, which it keeps alive.
+
+        Args:
+            dtype: Element type; by default that of the array that was wrapped or moved here, else bytes.
+            shape: By default that of the array that was wrapped or moved here, else one axis.
+        """
+        import numpy
+        registration = self._memory()
+        layout = self._chosen_layout(dtype, shape)
+        try:
+            kind = numpy.dtype(layout.dtype)
+        except TypeError:
+            raise _errors.UnsupportedError(
+                "NumPy has no element type %s" % layout.dtype, hint="pass dtype='u2' or another") from None
+        flat = numpy.frombuffer(
+            _arrays.raw_view(self._address, self._size, registration), "u1") if self._size else (
+                numpy.empty(0, "u1"))
+        if self._read_only:
+            flat.flags.writeable = False
+        return flat.view(kind).reshape(layout.shape, order=layout.order)
+
+    def to_torch(self, dtype=None, shape=None):
+        """A torch tensor over the same memory, which it keeps alive."""
+        import torch
+        registration = self._memory()
+        layout = self._chosen_layout(dtype, shape)
+        name = layout.dtype
+        if not isinstance(name, torch.dtype):
+            name = getattr(torch, _arrays.TORCH_NAMES.get(name, str(name)), None)
+            if not isinstance(name, torch.dtype):
+                raise _errors.UnsupportedError("torch has no element type %s" % layout.dtype)
+        shape = layout.shape if isinstance(layout.shape, (tuple, list)) else (layout.shape,)
+        if not self._size:
+            return torch.empty(tuple(0 if n == -1 else n for n in shape), dtype=name)
+        flat = torch.frombuffer(
+            _arrays.raw_view(self._address, self._size, registration), dtype=name)
+        if layout.order == "F":
+            return flat.reshape(tuple(reversed(shape))).permute(*reversed(range(len(shape))))
+        return flat.reshape(shape)
+
+    def tobytes(self):
+        """A copy of host memory as ``bytes``."""
+        self._memory()
+        return ctypes.string_at(self._address, self._size) if self._size else b""
+
+    @property
+    def __array_interface__(self):
+        registration = self._memory()
+        if registration.owned:  # free() must not pull the memory away under an array: see free()
+            registration.view()
+        layout = self._chosen_layout(None, None)
+        if layout.order == "F" or len(layout.dtype) > 4:
+            layout = _arrays.Layout("|u1", (self._size,), "C")
+        return {"shape": layout.shape, "typestr": layout.dtype, "version": 3,
+                "data": (self._address, self._read_only)}
+
+    def __array__(self, dtype=None, copy=None):
+        array = self.to_numpy()
+        if dtype is not None and array.dtype != dtype:
+            return array.astype(dtype)
+        return array.copy() if copy else array
+
+    @property
+    def __cuda_array_interface__(self):
+        if self._kind not in (DEVICE, MANAGED):
+            raise AttributeError("not memory of a GPU")
+        layout = self._chosen_layout(None, None)
+        return {"shape": layout.shape, "typestr": layout.dtype, "version": 3,
+                "data": (self._address, self._read_only)}
+
+    def __dlpack__(self, stream=None, **_options):
+        from . import _dlpack
+        if self._read_only:
+            raise BufferError("DLPack has no word for read-only memory")
+        registration = self._registration.view() if self._kind == DEVICE else self._memory()
+        return _dlpack.export(self._address, self._chosen_layout(None, None), registration, self._device)
+
+    def __dlpack_device__(self):
+        return (1, 0) if self._device < 0 else (2, self._device)
+
+    def __repr__(self):
+        if not self._handle:
+            return "<nixl.Buffer freed, was %s>" % size_text(self._size)
+        where = self.device if self._device >= 0 else _KIND_NAMES.get(self._kind, "?")
+        kind = " %s %s" % (self._layout.dtype, self._layout.shape) if self._layout else ""
+        return "<nixl.Buffer %s %s%s%s>" % (
+            size_text(self._size), where, kind, " read-only" if self._read_only else "")
+
+
+def size_text(size):
+    """``1.00 GB``, in units of 1024."""
+    for unit in ("B", "KB", "MB", "GB"):
+        if size < 1024:
+            return "%d B" % size if unit == "B" else "%.2f %s" % (size, unit)
+        size /= 1024
+    return "%.2f TB" % size

@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: Apache-2.0
+"""FileBackend: a directory as a store of named byte strings."""
+
+import ctypes
+import os
+
+from . import _arrays, _errors, _runtime
+from ._buffer import FILE, READ_ONLY, Buffer
+from ._library import functions
+from ._transfer import ends, transfer
+
+DIRECT, CREATE, TRUNCATE, FORCE = 2, 4, 8, 16
+_TEMPORARY = ".nixl-tmp"
+_numbers = iter(range(1, 1 << 62))
+
+
+def open_storage(path, kind, offset, size, flags):
+    """A Buffer over a part of a file or device; its size is what the library found."""
+    handle = ctypes.c_uint64()
+    _errors.check(functions["buffer_open"](
+        _runtime.context(), os.fsencode(path), kind, offset, size, flags, ctypes.byref(handle)))
+    buffer = Buffer._made(handle.value, None, False, 0, 0, kind, -1, bool(flags & READ_ONLY), None)
+    buffer._size = buffer._describe().bytes
+    return buffer
+
+
+def flush(buffer):
+    """What was written to storage is durable when this returns."""
+    _errors.check(functions["buffer_flush"](buffer._context, buffer._handle))
+
+
+def moved(src, dst):
+    """A transfer whose failure always raises, whatever the setting raise_on_error says."""
+    result = transfer(src, dst)
+    result.raise_if_failed()
+    return result
+
+
+class FileBackend:
+    """Stores bytes under names in a directory.
+
+    Args:
+        path: The directory; made when missing.
+        durable: Whether ``write`` returns only when the bytes survive a power cut.
+    """
+
+    __slots__ = ("path", "durable")
+
+    def __init__(self, path, durable=True):
+        self.path = os.path.abspath(os.fspath(path))
+        self.durable = durable
+        try:
+            os.makedirs(self.path, exist_ok=True)
+        except FileExistsError:
+            raise _errors.InvalidArgumentError(
+                "%s is a file, not a directory" % self.path, hint="name a directory") from None
+        except PermissionError as error:
+            raise _errors.PermissionDeniedError(
+                "%s: %s" % (self.path, error.strerror), detail=error.errno) from None
+        except OSError as error:
+            raise _errors.InputOutputError(
+                "%s: %s" % (self.path, error.strerror), detail=error.errno or 0) from None
+
+    def _path_of(self, name):
+        name = os.fspath(name)
+        if not isinstance(name, str):
+            raise TypeError("a name is text, not %s" % type(name).__name__)
+        parts = name.split("/")
+        if not name or "\0" in name or name.startswith("/") or any(
+                part in ("", ".", "..") for part in parts):
+            raise _errors.InvalidArgumentError(
+                "%r is no name in a store" % name,
+                hint="names are relative, without '..' and empty parts; '/' makes sub-directories")
+        if name.endswith(_TEMPORARY):
+            raise _errors.InvalidArgumentError("names that end in %s are the store's own" % _TEMPORARY)
+        return os.path.join(self.path, *parts)
+
+    def write(self, name, data):
+        """Stores the bytes of ``data`` under ``name``.
+
+        A reader sees the old content or all of the new one, never a mixture; an error leaves the old one.
+
+        Args:
+            name: May have sub-directories: ``"a/b.bin"``.
+            data: Bytes, an array, a tensor or a ``Buffer``.
+
+        Returns:
+            The number of bytes.
+        """
+        path = self._path_of(name)
+        source = data if isinstance(data, Buffer) else Buffer.from_host(data)
+        folder = os.path.dirname(path)
+        _make_folder(folder)
+        temporary = "%s.%d.%d%s" % (path, os.getpid(), next(_numbers), _TEMPORARY)
+        try:
+            with open_storage(temporary, FILE, 0, source._size, CREATE | TRUNCATE) as target:
+                if source._size:
+                    moved(source, target)
+                if self.durable:
+                    flush(target)
+            os.replace(temporary, path)
+        except IsADirectoryError:
+            _remove_quietly(temporary)
+            raise _errors.InvalidArgumentError("%s is a directory" % path) from None
+        except BaseException:
+            _remove_quietly(temporary)
+            raise
+        if self.durable:
+            _sync_folder(folder)
+        return source._size
+
+    def read(self, name, into=None, offset=0, size=None, as_buffer=False, device_id=None):
+        """The bytes under ``name``.
+
+        Args:
+            into: A writable array or ``Buffer`` that takes them; the number of bytes is returned then.
+            offset: Where to start.
+            size: How many; None: up to the end.
+            as_buffer: Return a ``Buffer`` instead of ``bytes``, in host memory, or on a GPU with
+                ``device_id``.
+
+        Raises:
+            NotFoundError: There is nothing under this name. Also a ``FileNotFoundError``.
+            OutOfRangeError: The file, or ``into``, has fewer bytes.
+        """
+        path = self._path_of(name)
+        offset, size = _range_of(path, offset, size)
+        if into is not None:
+            target = into if isinstance(into, Buffer) else Buffer.from_host(into)
+            if target._size < size:
+                raise _errors.OutOfRangeError(
+                    "%s: %d bytes do not fit into %d" % (path, size, target._size),
+                    hint="pass size= or a larger destination")
+            result = size
+        elif as_buffer or device_id is not None:
+            result = target = (Buffer.allocate_host(size) if device_id is None
+                               else Buffer.allocate_device(size, device_id))
+        else:
+            result, address = _arrays.new_bytes(size)
+            target = Buffer._wrap(_arrays.Memory(address, size, False, None, result, -1), False)
+        if size:
+            with open_storage(path, FILE, offset, size, READ_ONLY) as source:
+                moved(source, target)
+        return result
+
+    def object(self, name):
+        """A file of the store as ``src`` or ``dst`` of a transfer.
+
+        As ``dst`` it is written in place, not replaced at once as ``write`` does it.
+        """
+        return FileObject(self._path_of(name))
+
+    def delete(self, name):
+        """Removes what is stored under ``name``."""
+        path = self._path_of(name)
+        try:
+            os.unlink(path)
+        except OSError as error:
+            raise _from_os(path, error) from None
+
+    def exists(self, name):
+        """Whether something is stored under ``name``."""
+        return os.path.isfile(self._path_of(name))
+
+    def size(self, name):
+        """How many bytes are stored under ``name``."""
+        path = self._path_of(name)
+        try:
+            return os.stat(path).st_size
+        except OSError as error:
+            raise _from_os(path, error) from None
+
+    def list(self, prefix=""):
+        """The names that start with ``prefix``, sorted."""
+        names = []
+        for folder, _, files in os.walk(self.path):
+            for file in files:
+                name = os.path.relpath(os.path.join(folder, file), self.path)
+                if name.startswith(prefix) and not name.endswith(_TEMPORARY):
+                    names.append(name)
+        return sorted(names)
+
+    def __repr__(self):
+        return "<nixl.FileBackend %s>" % self.path
+
+
+class FileObject:
+    """One file of a store as an end of a transfer. Made by ``FileBackend.object``."""
+
+    __slots__ = ("path",)
+
+    def __init__(self, path):
+        self.path = path
+
+    @property
+    def size(self):
+        """Bytes in the file now."""
+        try:
+            return os.stat(self.path).st_size
+        except OSError as error:
+            raise _from_os(self.path, error) from None
+
+    def _nixl_end(self, role, size):
+        if role == "src":
+            length = self.size
+            if not length:  # a range of no bytes means "to the end" to the library
+                return Buffer.from_host(b"")
+            return open_storage(self.path, FILE, 0, length, READ_ONLY)
+        _make_folder(os.path.dirname(self.path))
+        return open_storage(self.path, FILE, 0, size, CREATE | TRUNCATE)
+
+    def __repr__(self):
+        return "<nixl.FileObject %s>" % self.path
+
+
+def _range_of(path, offset, size):
+    """Checks offset and size against the file as it is now."""
+    try:
+        length = os.stat(path).st_size
+        if os.path.isdir(path):
+            raise _errors.InvalidArgumentError("%s is a directory" % path)
+    except OSError as error:
+        raise _from_os(path, error) from None
+    if offset < 0 or (size is not None and size < 0):
+        raise _errors.InvalidArgumentError("offset and size cannot be negative")
+    if size is None:
+        size = max(0, length - offset)
+    if offset > length or size > length - offset:
+        raise _errors.OutOfRangeError(
+            "%s has %d bytes; %d at offset %d were asked for" % (path, length, size, offset))
+    return offset, size
+
+
+def _from_os(path, error):
+    """Our exception for one of the operating system's."""
+    text = "%s: %s" % (path, error.strerror)
+    if isinstance(error, FileNotFoundError):
+        return _errors.NotFoundError(text, detail=error.errno)
+    if isinstance(error, PermissionError):
+        return _errors.PermissionDeniedError(text, detail=error.errno)
+    return _errors.InputOutputError(text, detail=error.errno or 0)
+
+
+def _make_folder(folder):
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise _from_os(folder, error) from None
+
+
+def _remove_quietly(path):
+    try:
+        os.unlink(path)
+    except OSError:
+        pass
+
+
+def _sync_folder(folder):
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        raise _from_os(folder, error) from None
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,298 @@
+# SPDX-License-Identifier: Apache-2.0
+"""prepare: transfers that are checked and planned once and started again and again."""
+
+import ctypes
+
+from . import _arrays, _calls, _errors, _watch
+from ._library import RequestDescription, functions
+from ._transfer import Transfer, _carry_layout, _options, ends, refused, settle_finished
+
+_GOING_ON = (1, -1)
+_post = _calls.post
+
+
+class Prepared:
+    """A transfer ready to be posted any number of times, one post at a time. Made by ``prepare``."""
+
+    __slots__ = ("_context", "_request", "_ends", "_rows", "_lists", "_bytes", "_unsettled",
+                 "__weakref__")
+
+    def __init__(self, context, request, both_ends, rows, size):
+        self._context = context
+        self._request = request
+        self._ends = both_ends
+        self._rows = rows  # (memory, address, rows, columns) of the runs, or None: everything
+        self._lists = None  # the request over two block lists, made at the first post with indices
+        self._bytes = size
+        self._unsettled = None  # the last post, until its end was seen
+
+    def post(self, indices=None, *, target_indices=None, deadline=None, stream=None, callback=None,
+             path_policy=None):
+        """Starts it and returns at once.
+
+        Args:
+            indices: Which blocks to move: every row is a block, and a row with a count is that many.
+                None: all of them.
+            target_indices: Block ``indices[i]`` of the source goes to block ``target_indices[i]`` of
+                the target; by default to that of the same number.
+            deadline: Seconds after which the transfer is given up.
+            stream: A CUDA stream to join.
+            callback: Called as ``callback(transfer)`` once it has ended.
+            path_policy: ``"allow"``, ``"warn"`` or ``"require_direct"``.
+
+        Returns:
+            The ``Transfer`` of this post.
+
+        Raises:
+            BusyError: The last post is still in flight.
+        """
+        if self._unsettled is not None:
+            self._settle_last()
+        if indices is None and deadline is None and stream is None and callback is None and (
+                path_policy is None):
+            status = _post(self._context, self._request, self._bytes)
+            if status:
+                raise refused(*self._ends, _errors.last(status))
+            result = PostedTransfer(self._context, self._request, self, None)
+        else:
+            result = self._post_with(indices, target_indices, _options(deadline, stream, path_policy),
+                                     callback)
+        if result._code is None:  # a callback may have come already
+            self._unsettled = result
+        return result
+
+    def _settle_last(self):
+        last = self._unsettled
+        if last._now() is None:
+            raise _errors.BusyError("the last post is still in flight",
+                                    hint="wait for it or cancel it", retryable=True)
+        if last._code:
+            last.exception()  # the next post overwrites the library's record of it
+
+    def _post_with(self, indices, target_indices, options, callback):
+        if indices is None:
+            if target_indices is not None:
+                raise _errors.InvalidArgumentError("target_indices without indices")
+            result = PostedTransfer(self._context, self._request, self, None)
+            arguments = None
+        else:
+            source = _indices(indices)
+            target = _indices(target_indices) if target_indices is not None else (None, 0, source[2])
+            if target[2] != source[2]:
+                raise _errors.InvalidArgumentError(
+                    "%d indices for the source, %d for the target" % (source[2], target[2]))
+            result = PostedTransfer(self._context, self._list_request(), self, None)
+            arguments = (source[1], target[1], source[2])
+
+        def post(chosen):
+            if arguments is None:
+                return functions["request_post"](self._context, result._request, ctypes.byref(chosen))
+            return functions["request_post_indexed"](
+                self._context, result._request, arguments[0] or None, arguments[1] or None,
+                arguments[2], ctypes.byref(chosen))
+
+        if callback is not None:
+            _watch.post_with_callback(result, callback, options, post)
+        else:
+            status = post(options)
+            if status:
+                raise refused(*self._ends, _errors.last(status))
+        return result
+
+    def _list_request(self):
+        if self._lists is None:
+            self._lists = _Lists(self)
+        return self._lists.request
+
+    @property
+    def path(self):
+        """The path that posts take; see ``Transfer.path``."""
+        return Transfer(self._context, self._request, self, 0).path
+
+    def __del__(self):
+        try:
+            unsettled = self._unsettled
+        except AttributeError:
+            return  # never made
+        if unsettled is not None and unsettled._code is None and not _watch.runtime_is_over():
+            code = _calls.poll(self._context, unsettled._request)
+            if code in _GOING_ON:
+                _watch.adopt_prepared(self, unsettled)
+                return
+            _watch.tell(code)
+        self._release()
+
+    def _release(self):
+        _calls.release(self._context, self._request)
+        if self._lists is not None:
+            self._lists.release()
+
+
+class PostedTransfer(Transfer):
+    """One post of a Prepared, which owns the request."""
+
+    __slots__ = ()
+
+    def _finish(self, code):
+        Transfer._finish(self, code)
+        prepared = self._keep
+        if prepared._unsettled is self:
+            prepared._unsettled = None
+
+
+class _Lists:
+    """The same rows as two lists of blocks, which an index can pick from."""
+
+    __slots__ = ("context", "source", "target", "request")
+
+    def __init__(self, prepared):
+        if prepared._rows is None:
+            raise _errors.InvalidArgumentError(
+                "there are no blocks to pick from", hint="prepare(src, dst, runs) makes blocks")
+        self.context = prepared._context
+        self.source = self.target = self.request = 0
+        src, dst = prepared._ends
+        try:
+            self.source = self._list(src, _blocks(prepared._rows, 0), prepared._rows[2])
+            self.target = self._list(dst, _blocks(prepared._rows, 1), prepared._rows[2])
+            request = ctypes.c_uint64()
+            _errors.check(functions["request_create_lists"](
+                self.context, self.source, self.target, ctypes.byref(request)))
+            self.request = request.value
+        except BaseException:
+            self.release()
+            raise
+
+    def _list(self, buffer, blocks, count):
+        handle, result = ctypes.c_uint64(buffer._handle), ctypes.c_uint64()
+        _errors.check(functions["list_create"](
+            self.context, ctypes.byref(handle), 1, blocks.buffer_info()[0], count,
+            ctypes.byref(result)))
+        return result.value
+
+    def release(self):
+        if self.request:
+            _calls.release(self.context, self.request)
+        for handle in (self.source, self.target):
+            if handle:
+                functions["list_release"](self.context, handle)
+
+
+def _blocks(rows, side):
+    """One side of the rows as an array of nixl_block: offset, bytes, stride, count, 0."""
+    from array import array
+    _, address, count, columns = rows
+    numbers = (ctypes.c_uint64 * (count * columns)).from_address(address)
+    result = array("Q", bytes(40 * count))
+    result[0::5] = array("Q", numbers[side::columns])
+    result[1::5] = array("Q", numbers[2::columns])
+    if columns == 6:
+        result[2::5] = array("Q", numbers[3 + side::columns])
+        result[3::5] = array("Q", numbers[5::columns])
+    else:
+        result[3::5] = array("Q", [1]) * count
+    return result
+
+
+def _indices(values):
+    """What keeps them, their address as uint32, and how many."""
+    from array import array
+    interface = getattr(values, "__array_interface__", None)
+    if interface is not None and interface["typestr"][1:] not in ("u4", "i4", "i8", "u8"):
+        raise TypeError("indices are whole numbers, not %s" % interface["typestr"])
+    if interface is None or interface["typestr"] != "<u4" or interface.get("strides") is not None:
+        numbers = values.tolist() if hasattr(values, "tolist") else values
+        try:
+            values = array("I", numbers)
+        except OverflowError as error:
+            raise _errors.OutOfRangeError("indices are 0 .. 2^32 - 1: %s" % error) from None
+    memory = _arrays.of_buffer_protocol(values)
+    return values, memory.address, memory.bytes // 4
+
+
+def _rows(runs):
+    """A private copy of the runs: what keeps it, its address, rows and columns."""
+    interface = getattr(runs, "__array_interface__", None)
+    if interface is None and not isinstance(runs, (list, tuple)):
+        if hasattr(runs, "tolist"):
+            runs = runs.tolist()
+        runs = [tuple(row) for row in runs]
+    if interface is None:
+        return _rows_of_sequence(runs)
+    kind, shape = interface["typestr"], interface["shape"]
+    if kind[1] not in "iu":
+        raise TypeError("runs are whole numbers of bytes, not %s" % kind)
+    if len(shape) != 2 or shape[1] not in (3, 6):
+        raise _errors.InvalidArgumentError(
+            "runs are N x 3 (source offset, target offset, bytes) or N x 6 (and source stride, target "
+            "stride, count), not %s" % (tuple(shape),))
+    import numpy
+    array = numpy.asarray(runs)
+    if kind[2:] != "8" or kind[0] == ">":
+        array = array.astype("<i8" if kind[1] == "i" else "<u8")
+    elif interface.get("strides") is not None:
+        array = numpy.ascontiguousarray(array)
+    return array, array.__array_interface__["data"][0], shape[0], shape[1]
+
+
+def _rows_of_sequence(runs):
+    from array import array
+    columns = len(runs[0]) if runs else 3
+    if columns not in (3, 6):
+        raise _errors.InvalidArgumentError("a run has 3 or 6 numbers, not %d" % columns)
+    numbers = array("Q")
+    for row in runs:
+        if len(row) != columns:
+            raise _errors.InvalidArgumentError("runs of 3 and of 6 numbers cannot be mixed")
+        for column, number in enumerate(row):
+            number = number.__index__()
+            if not (-1 << 63 if column in (3, 4) else 0) <= number < 1 << 64:
+                raise _errors.OutOfRangeError("%d is no offset, size or count in bytes" % number)
+            numbers.append(number & 0xFFFFFFFFFFFFFFFF)
+    address = numbers.buffer_info()[0] if numbers else 0
+    return numbers, address, len(runs), columns
+
+
+def prepare(src, dst, runs=None):
+    """Checks and plans a transfer once, to be posted again and again.
+
+    Args:
+        src: A ``Buffer`` or an array.
+        dst: The same, writable.
+        runs: N x 3 whole numbers ``(source offset, target offset, bytes)``, or N x 6 with ``(source
+            stride, target stride, count)`` added: ``count`` elements, the strides apart. A NumPy array
+            of int64 or uint64 is read where it lies. None: all of ``src`` to the start of ``dst``.
+
+    Returns:
+        A ``Prepared``.
+
+    Raises:
+        OutOfRangeError: A run lies outside its buffer; the message names it.
+    """
+    src, dst = ends(src, dst)
+    request = ctypes.c_uint64()
+    rows = _rows(runs) if runs is not None else None
+    for attempt in (1, 2):
+        if rows is None:
+            status = functions["request_create"](
+                src._context, src._handle, dst._handle, ctypes.byref(request))
+        else:
+            status = functions["request_create_rows"](
+                src._context, src._handle, dst._handle, rows[1] or None, rows[2], rows[3],
+                ctypes.byref(request))
+        if status != _errors.AGAIN or not settle_finished():
+            break
+    if status:
+        raise refused(src, dst, _errors.last(status))
+    if rows is not None and rows[0] is runs:  # the caller may change it; indices need it later
+        rows = _kept(rows)
+    if rows is None:
+        _carry_layout(src, dst)
+    description = RequestDescription(struct_size=ctypes.sizeof(RequestDescription))
+    functions["request_describe"](src._context, request, ctypes.byref(description))
+    return Prepared(src._context, request.value, (src, dst), rows, description.bytes_wanted)
+
+
+def _kept(rows):
+    copy = rows[0].copy()
+    return copy, copy.__array_interface__["data"][0], rows[2], rows[3]

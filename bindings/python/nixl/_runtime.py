@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Opening and closing the default context, by hand or at the first use."""
+
+import ctypes
+import os
+from _thread import RLock
+
+from . import _errors
+from ._library import Setting, functions
+
+_lock = RLock()
+_context = 0  # 0: not open as far as Python knows
+_closing_waits_for_views = False
+_registered = False
+_telemetry = None  # asked for before the context was open
+pending = {}  # settings given to configure() before the context was open
+forked = False  # this process is a child of the one that opened the library
+at_fork = []  # functions that forget what belongs to threads of the parent
+before_close = []  # functions that settle what would not survive the close
+views = {}  # id -> weak reference of memory that the library owns and NumPy or torch look at
+
+
+def text_of(name, value):
+    """How a setting's value is written for the C ABI."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (list, tuple)):
+        return ",".join(text_of(name, item) for item in value)
+    if name == "log_level" and isinstance(value, int):  # a level of the logging module
+        return {10: "debug", 20: "info", 30: "warn", 40: "error", 50: "error"}.get(
+            value, "trace" if 0 < value < 10 else str(value))
+    if name == "log_level" and isinstance(value, str) and value.lower() == "warning":
+        return "warn"
+    if isinstance(value, (str, int, float)):
+        return str(value)
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if hasattr(value, "value"):  # Backend.UCX
+        return text_of(name, value.value)
+    raise TypeError("%s cannot be a %s" % (name, type(value).__name__))
+
+
+def setting_array(settings):
+    """The C form of a dict of settings."""
+    items = [(name, text_of(name, value)) for name, value in settings.items()]
+    array = (Setting * max(1, len(items)))()
+    for row, (name, value) in zip(array, items):
+        row.name = name.encode()
+        row.value = value.encode()
+    return array, len(items)
+
+
+def is_open():
+    return _context != 0
+
+
+def context():
+    """The default context, opened with the environment's settings if it is not open."""
+    return _context or _open({})
+
+
+def _open(settings):
+    global _context, _closing_waits_for_views
+    with _lock:
+        if _context and not settings:
+            return _context
+        merged = dict(pending)
+        merged.update(settings)
+        handle = ctypes.c_uint64()
+        if merged or _context:
+            array, count = setting_array(merged)
+            _errors.check(functions["default_open"](array, count, ctypes.byref(handle)))
+        else:
+            _errors.check(functions["default_context"](ctypes.byref(handle)))
+        _context = handle.value
+        _closing_waits_for_views = False
+        _after_open()
+        return _context
+
+
+def _after_open():
+    global _registered
+    from . import _log
+    _log.attach()
+    if _telemetry is not None:
+        _errors.check(functions["telemetry_enable"](_context, int(_telemetry)))
+    if not _registered:
+        _registered = True
+        import atexit
+        atexit.register(_at_exit)
+        os.register_at_fork(after_in_child=_after_fork)
+
+
+def initialize(backend=None, enable_gpu=None, log_level=None, **settings):
+    """Sets up the library; may be left out, as the first use does it with the environment's settings.
+
+    Args:
+        backend: Preferred engine of network and storage legs: a ``Backend`` or its name.
+        enable_gpu: True is an error where there is no GPU; None uses what is there.
+        log_level: ``"ERROR"``, ``"WARN"``, ``"INFO"``, ``"DEBUG"`` or ``"TRACE"``; the more verbose of
+            this and ``NIXL_LOG_LEVEL`` counts.
+        **settings: Any other setting that ``nixl-info --config`` lists.
+
+    Raises:
+        AlreadyExistsError: It is set up with other settings; ``finalize()`` first.
+        InvalidArgumentError: An unknown setting (with the closest known name) or a bad value.
+    """
+    given = {"backend": backend, "enable_gpu": enable_gpu, "log_level": log_level}
+    given = {name: value for name, value in given.items() if value is not None}
+    given.update(settings)
+    with _lock:
+        if _context:  # twice with the same settings is fine, and the library is the judge
+            array, count = setting_array({**pending, **given})
+            handle = ctypes.c_uint64()
+            _errors.check(functions["default_open"](array, count, ctypes.byref(handle)))
+        else:
+            _open(given)
+
+
+def finalize():
+    """Waits for transfers in flight and gives everything back. Safe at any time, and more than once.
+
+    Memory that the library owns and that a NumPy array or tensor still looks at stays until the last of
+    them is gone; the library closes then. ``initialize()`` may follow.
+    """
+    global _context, _closing_waits_for_views, _telemetry
+    with _lock:
+        if not _context:
+            return
+        for settle in before_close:
+            settle()
+        live = [memory for memory in (reference() for reference in list(views.values())) if memory]
+        _context = 0
+        _telemetry = None
+        pending.clear()
+        if live:
+            _closing_waits_for_views = True
+            from . import _log
+            _log.say("warning", "finalize: %d buffers are still in use by arrays or tensors; closing "
+                     "when the last one is gone", len(live))
+            return
+        _close()
+
+
+def _close():
+    from . import _log
+    try:
+        status = functions["default_close"]()
+    finally:
+        _log.detach()
+    if status not in (_errors.OK, _errors.STALE):
+        raise _errors.last(status)
+
+
+def view_gone():
+    """The last array that looked at some memory of the library is gone."""
+    global _closing_waits_for_views
+    with _lock:
+        if _closing_waits_for_views and not views and not _context:
+            _closing_waits_for_views = False
+            _close()
+
+
+def remember_telemetry(enabled):
+    global _telemetry
+    _telemetry = enabled
+
+
+def telemetry_wanted():
+    return bool(_telemetry)
+
+
+def _at_exit():
+    try:
+        finalize()
+    except _errors.NIXLError as error:
+        from . import _log
+        _log.say("error", "finalize at exit: %s", error)
+    finally:
+        from . import _log
+        _log.detach()
+
+
+def _after_fork():
+    # The lock may have been held by a thread that does not exist here. Everything else stays as it is:
+    # the library itself answers with a clear error in the child.
+    global _lock, forked
+    _lock = RLock()
+    forked = True
+    for forget in at_fork:
+        forget()
