@@ -37,7 +37,7 @@ def fields_of(body):
 
 
 def layouts():
-    """Lines "struct bytes", "struct.field offset bytes" and "enumerator = number", by a C program."""
+    """Lines "struct bytes", "struct.field offset bytes", "enumerator = number", by a C program."""
     lines = [
         "#include <nixl/nixl_c.h>",
         "#include <nixl/backend.h>",

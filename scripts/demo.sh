@@ -11,7 +11,7 @@ usage: ./dev demo [FILE] [OPTION ...]
 Installs what is missing, builds, reads FILE through the posix backend, moves it through host
 buffers into a second file and verifies the bytes. Prints for each leg the path, GB/s and percent of
 the raw baseline (plain system calls and memcpy, measured in the same run). FILE is only read;
-without one, a file of 256 MiB is made under $TMPDIR and removed afterwards. Options go to nixl-demo.
+without one, a file of 256 MiB is made under $TMPDIR and removed again. Options go to nixl-demo.
 TEXT
     exit 0
 fi

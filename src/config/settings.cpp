@@ -20,6 +20,11 @@ size_t index_of(const SettingInfo& row) {
     return static_cast<size_t>(&row - Settings::table().data());
 }
 
+bool is_number(const SettingInfo& row) {
+    return row.type == SettingType::INTEGER || row.type == SettingType::SIZE ||
+           row.type == SettingType::DURATION;
+}
+
 /// A plug-in's settings have no row to say so; their names have to.
 bool names_a_secret(std::string_view name) {
     const std::string text = to_lower(name);
@@ -52,6 +57,8 @@ Result<Settings> Settings::load(std::span<const Pair> given) {
 Result<void> Settings::load_defaults() {
     values_.resize(table().size());
     for (const SettingInfo& row : table()) {
+        if (is_number(row) && *row.default_text == '\0')
+            continue;
         auto checked = check_value(row, row.default_text);
         if (!checked.ok()) // a mistake in the table; a unit test loads it
             return std::move(checked).error().within(std::string("default of ") + row.name);
@@ -145,8 +152,10 @@ uint64_t Settings::nanoseconds(std::string_view name) const { return at(name).nu
 const std::string& Settings::text(std::string_view name) const { return at(name).text; }
 
 const std::string* Settings::find(std::string_view name) const {
-    if (const SettingInfo* row = find_setting(name); row != nullptr)
-        return &values_[index_of(*row)].text;
+    if (const SettingInfo* row = find_setting(name); row != nullptr) {
+        const std::string& text = values_[index_of(*row)].text;
+        return is_number(*row) && text.empty() ? nullptr : &text;
+    }
     const auto plugin = plugin_values_.find(name);
     return plugin == plugin_values_.end() ? nullptr : &plugin->second.text;
 }

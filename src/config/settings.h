@@ -23,9 +23,9 @@ enum class SettingChange : uint8_t { AT_OPEN, ANY_TIME };
 struct SettingInfo {
     const char* name; ///< "chunk_size"; backends' own: "posix.queue_depth"
     SettingType type;
-    const char* default_text;
-    const char* environment; ///< "NIXL_CHUNK_SIZE"
-    const char* aliases;     ///< other environment names, comma-separated; "" when none
+    const char* default_text; ///< "" of a number: none; whoever uses it chooses
+    const char* environment;  ///< "NIXL_CHUNK_SIZE"
+    const char* aliases;      ///< other environment names, comma-separated; "" when none
     /// CHOICE: accepted values, comma-separated, each with its synonyms ("warn|warning,info"); else
     /// "". A choice of "true" and "false" accepts every spelling of a switch.
     const char* choices;
@@ -61,8 +61,9 @@ class Settings {
     [[nodiscard]] uint64_t nanoseconds(std::string_view name) const; ///< DURATION
     [[nodiscard]] const std::string& text(std::string_view name) const;
 
-    /// The effective text of any name, a plug-in's own included; nullptr when there is none. It is
-    /// normalised ("true", bytes as digits, "5000000ns") and reads back as the same value.
+    /// The effective text of any name, a plug-in's own included; nullptr when there is none, also
+    /// for a number that is not set and has no default. It is normalised ("true", bytes as digits,
+    /// "5000000ns") and reads back as the same value.
     [[nodiscard]] const std::string* find(std::string_view name) const;
     [[nodiscard]] SettingOrigin origin(std::string_view name) const;
 

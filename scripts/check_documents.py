@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Checks the documents: generated pages are fresh, links lead somewhere, nothing names a machine.
+
+--write brings generated pages up to date.
+
+Proves: S-011 S-021
+"""
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+import tree
+
+SETTINGS = "docs/settings.md"
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+CODE_BLOCK = re.compile(r"^```.*?^```", re.M | re.S)
+# Folders of whoever wrote a page, and names of package registries.
+MACHINE = re.compile(r"(?<![\w/.])/(?:work|home|root|Users)/\w|\b(?:pypi|registry|proxy)\.[a-z.]+\.?\w+/")
+# The names on public indexes belong to another project of the same name.
+FOREIGN_INSTALL = re.compile(r"pip install (?:-U |--upgrade )?[\"']?nixl\b")
+REQUIRED = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "STYLE.md", "LICENSE")
+
+
+def settings_page():
+    """The page as the table makes it now."""
+    with tempfile.TemporaryDirectory() as folder:
+        program = os.path.join(folder, "settings_page")
+        sources = ["scripts/settings_page.cpp", "src/config/table.cpp"]
+        compile_it = ["g++", "-std=c++20", "-Isrc", "-Iinclude"] + sources + ["-o", program]
+        subprocess.run(compile_it, cwd=tree.ROOT, check=True)
+        return subprocess.run([program], check=True, stdout=subprocess.PIPE).stdout.decode()
+
+
+def broken_links(name, text):
+    for target in LINK.findall(CODE_BLOCK.sub("", text)):
+        path = target.split("#", 1)[0]
+        if not path or re.match(r"[a-z]+:", path):
+            continue
+        full = os.path.normpath(os.path.join(tree.ROOT, os.path.dirname(name), path))
+        if not os.path.exists(full):
+            yield "%s: link to %s, which is not there" % (name, target)
+
+
+def line_problems(name, text):
+    for number, line in enumerate(text.split("\n"), 1):
+        if MACHINE.search(line):
+            yield "%s:%d: names a machine's folder or a registry" % (name, number)
+        if FOREIGN_INSTALL.search(line):
+            yield "%s:%d: would install another project's package" % (name, number)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--write", action="store_true", help="write generated pages")
+    arguments = parser.parse_args()
+    page = settings_page()
+    if arguments.write:
+        with open(os.path.join(tree.ROOT, SETTINGS), "w", encoding="utf-8") as file:
+            file.write(page)
+    names = tree.files(".md")
+    texts = {name: tree.read(name) for name in names}
+    results = {
+        "settings page": [] if texts.get(SETTINGS) == page else [SETTINGS + " is not what the table says"],
+        "links": [p for name in names for p in broken_links(name, texts[name])],
+        "machines": [p for name in names for p in line_problems(name, texts[name])],
+        "required": [
+            "%s is missing" % name
+            for name in REQUIRED
+            if not os.path.isfile(os.path.join(tree.ROOT, name))
+        ],
+    }
+    for name, problems in results.items():
+        print("%-4s %s" % ("FAIL" if problems else "ok", name))
+        print("".join("     %s\n" % line for line in problems), end="")
+    failed = sum(1 for problems in results.values() if problems)
+    print("%d passed, %d failed" % (len(results) - failed, failed))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
