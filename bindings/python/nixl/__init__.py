@@ -6,8 +6,8 @@
     target = nixl.Buffer.allocate_host(source.size)
     print(nixl.transfer(source, target).path)
 
-One call, the best path there is, and an honest answer about which one it was. Importing this package
-starts no thread and opens nothing; the first use does.
+One call, the best path there is, and an honest answer about which one it was. Importing this
+package starts no thread and opens nothing; the first use does.
 """
 
 from . import distributed, telemetry
@@ -20,6 +20,7 @@ from ._errors import (
     OutOfMemoryError, OutOfRangeError, PeerLostError, PermissionDeniedError, ShortTransferError,
     StaleError, TransferError, TransferTimeout, UnsupportedError)
 from ._files import FileBackend, FileObject
+from ._handle import Path, Transfer
 from ._later import Allocator, MemoryPool, Pipeline, S3Backend, register_allocator
 from ._library import functions as _functions
 from ._machine import (
@@ -27,16 +28,16 @@ from ._machine import (
 from ._prepared import Prepared, prepare
 from ._runtime import finalize, initialize
 from ._settings import Setting, configure, configure_backend, get_config
-from ._transfer import Path, Transfer, explain, transfer, transfer_async
+from ._transfer import explain, transfer, transfer_async
 
 __version__ = _functions["version"]().decode()
 
 __all__ = [
     "__version__", "initialize", "finalize", "transfer", "transfer_async", "prepare", "explain",
     "configure", "configure_backend", "get_config", "register_allocator", "gc", "get_capabilities",
-    "get_device_count", "get_total_memory", "get_free_memory", "get_audit_log", "Buffer", "Transfer",
-    "Prepared", "Path", "Setting", "MemoryPool", "Pipeline", "Allocator", "Backend", "FileBackend",
-    "FileObject", "BlockBackend", "S3Backend", "TransferStatus", "telemetry", "distributed",
+    "get_device_count", "get_total_memory", "get_free_memory", "get_audit_log", "Buffer",
+    "Transfer", "Prepared", "Path", "Setting", "MemoryPool", "Pipeline", "Allocator", "Backend",
+    "FileBackend", "FileObject", "BlockBackend", "S3Backend", "TransferStatus", "telemetry", "distributed",
     "NIXLError", "InvalidArgumentError", "OutOfRangeError", "NotFoundError", "AlreadyExistsError",
     "UnsupportedError", "PermissionDeniedError", "OutOfMemoryError", "LimitError", "BusyError",
     "StaleError", "TransferTimeout", "CancelledError", "PeerLostError", "InputOutputError",

@@ -40,8 +40,25 @@ def _view_address(view):
 
 
 # struct's letters of native types; without a prefix sizes are the machine's
-_FORMATS = {"?": "b", "b": "i", "B": "u", "c": "u", "h": "i", "H": "u", "i": "i", "I": "u", "l": "i",
-            "L": "u", "q": "i", "Q": "u", "n": "i", "N": "u", "e": "f", "f": "f", "d": "f"}
+_FORMATS = {
+    "?": "b",
+    "b": "i",
+    "B": "u",
+    "c": "u",
+    "h": "i",
+    "H": "u",
+    "i": "i",
+    "I": "u",
+    "l": "i",
+    "L": "u",
+    "q": "i",
+    "Q": "u",
+    "n": "i",
+    "N": "u",
+    "e": "f",
+    "f": "f",
+    "d": "f",
+}
 
 
 def _type_of_format(text, itemsize):
@@ -71,8 +88,12 @@ def of_buffer_protocol(thing):
 
 def _copied(data, layout):
     from . import _log
-    _log.say("warning", "the array is not contiguous: its bytes are copied once, later changes of it "
-             "are not seen, and it cannot be a destination")
+
+    _log.say(
+        "warning",
+        "the array is not contiguous: its bytes are copied once, later changes of it "
+        "are not seen, and it cannot be a destination",
+    )
     return Memory(_view_address(memoryview(data)), len(data), True, layout, data, -1)
 
 
@@ -117,7 +138,9 @@ def of_torch(tensor):
     layout = str(tensor.layout)
     if layout != "torch.strided":
         raise _errors.InvalidArgumentError(
-            "a tensor of layout %s has no single block of memory" % layout, hint="use tensor.to_dense()")
+            "a tensor of layout %s has no single block of memory" % layout,
+            hint="use tensor.to_dense()",
+        )
     tensor = tensor.detach()
     device = tensor.device
     if device.type not in ("cpu", "cuda"):
@@ -128,11 +151,21 @@ def of_torch(tensor):
     read_only = False
     if not tensor.is_contiguous():
         from . import _log
-        _log.say("warning", "the tensor is not contiguous: it is copied once, later changes of it are "
-                 "not seen, and it cannot be a destination")
+
+        _log.say(
+            "warning",
+            "the tensor is not contiguous: it is copied once, later changes of it are "
+            "not seen, and it cannot be a destination",
+        )
         tensor, read_only = tensor.contiguous(), True
-    return Memory(tensor.data_ptr(), tensor.numel() * tensor.element_size(), read_only,
-                  Layout(kind, shape, "C"), tensor, device.index or 0 if device.type == "cuda" else -1)
+    return Memory(
+        tensor.data_ptr(),
+        tensor.numel() * tensor.element_size(),
+        read_only,
+        Layout(kind, shape, "C"),
+        tensor,
+        device.index or 0 if device.type == "cuda" else -1,
+    )
 
 
 def of_cuda_array(thing):
@@ -165,8 +198,9 @@ def memory_of(thing):
         from . import _dlpack
         return _dlpack.memory_of(thing)
     raise TypeError(
-        "a %s has no memory to move: pass bytes, a NumPy array, a torch tensor or any object with the "
-        "buffer protocol, __array_interface__ or __dlpack__" % type(thing).__name__)
+        "a %s has no memory to move: pass bytes, a NumPy array, a torch tensor or any object "
+        "with the buffer protocol, __array_interface__ or __dlpack__" % type(thing).__name__
+    )
 
 
 def raw_view(address, size, owner):
@@ -177,7 +211,8 @@ def raw_view(address, size, owner):
 
 
 def new_bytes(size):
-    """An uninitialised ``bytes`` object and its address, to be filled before anybody else sees it."""
+    """An uninitialised ``bytes`` object and its address, to be filled before anybody else sees
+    it."""
     make = _pythonapi.PyBytes_FromStringAndSize
     make.restype, make.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_ssize_t]
     result = make(None, size)

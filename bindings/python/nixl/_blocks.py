@@ -100,7 +100,8 @@ class BlockBackend:
         """The bytes of a block.
 
         Args:
-            size: How many, from the start of the block on; by default one block, or all of ``into``.
+            size: How many, from the start of the block on; by default one block, or all of
+                ``into``.
             into: A writable array or ``Buffer`` that takes them; their number is returned then.
         """
         target = None

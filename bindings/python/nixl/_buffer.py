@@ -2,82 +2,16 @@
 """Buffer: both ends of every transfer."""
 
 import ctypes
-from _weakref import ref
 
 from . import _arrays, _errors, _runtime
 from ._library import BufferDescription, functions
+from ._registration import Registration, in_flight, retry_parked
 
 HOST, PINNED, DEVICE, MANAGED, FILE, BLOCK = 1, 2, 3, 4, 5, 6
 READ_ONLY, PIN = 1, 32
 _KIND_NAMES = {HOST: "host", PINNED: "pinned", DEVICE: "device", MANAGED: "managed", FILE: "file",
                BLOCK: "block"}
 _SECOND_NS = 1000000000
-
-# Registrations that could not be given back yet because an operation that was abandoned is still in
-# flight. Dropping them would free memory under the hardware; gc() and later frees try again.
-_in_flight = []
-
-
-class Registration:
-    """One buffer of the C ABI, and what must live as long as it does."""
-
-    __slots__ = ("context", "handle", "owner", "owned", "viewed", "__weakref__")
-
-    def __init__(self, context, handle, owner, owned):
-        self.context = context
-        self.handle = handle
-        self.owner = owner  # the array whose memory this is
-        self.owned = owned  # the library's own memory
-        self.viewed = False  # somebody may look at the memory without a transfer
-
-    def release(self, timeout_ns):
-        """Gives it back. Returns BUSY or OK."""
-        if not self.handle:
-            return _errors.OK
-        status = functions["buffer_free"](self.context, self.handle, timeout_ns)
-        if status in (_errors.BUSY, _errors.INTERRUPTED):
-            return _errors.BUSY
-        # Stale after finalize(), refused in a forked child: there is nothing left to give back.
-        self.handle = 0
-        self.owner = None
-        return _errors.OK
-
-    def view(self):
-        """Marks that an array or tensor is about to look at the memory, and is to own this object."""
-        if not self.viewed:
-            self.viewed = True
-            if self.owned:
-                _runtime.views[id(self)] = ref(self)
-        return self
-
-    def __del__(self):
-        if not self.handle:
-            return
-        if self.release(0) == _errors.BUSY:
-            _in_flight.append(_Parked(self))
-        if self.viewed and self.owned and _runtime.views.pop(id(self), None) is not None:
-            _runtime.view_gone()
-
-
-class _Parked:
-    """What is left of a Registration that died while an operation was in flight."""
-
-    def __init__(self, registration):
-        self.context, self.handle = registration.context, registration.handle
-        self.owner = registration.owner
-        registration.handle = 0
-
-    def retry(self):
-        return functions["buffer_free"](self.context, self.handle, 0) in (
-            _errors.BUSY, _errors.INTERRUPTED)
-
-
-def retry_parked():
-    """Gives back what can be given back by now."""
-    for parked in _in_flight[:]:
-        if not parked.retry() and parked in _in_flight:
-            _in_flight.remove(parked)
-
 
 def _checked_size(size):
     if isinstance(size, bool) or not hasattr(size, "__index__"):
@@ -89,17 +23,20 @@ def _checked_size(size):
 
 
 class Buffer:
-    """Memory that bytes are moved from or to. Made by the ``from_...`` and ``allocate_...`` functions.
+    """Memory that bytes are moved from or to. Made by the ``from_...`` and ``allocate_...``
+    functions.
 
-    A buffer keeps the array that it was made from alive. It is given back by ``free()``, at the end of a
-    ``with`` block, or when nothing refers to it any more.
+    A buffer keeps the array that it was made from alive. It is given back by ``free()``, at the end
+    of a ``with`` block, or when nothing refers to it any more.
     """
 
     __slots__ = ("_context", "_handle", "_registration", "_size", "_address", "_kind", "_device",
                  "_read_only", "_layout", "_why_read_only", "__weakref__")
 
     def __init__(self, *_arguments, **_keywords):
-        raise TypeError("use Buffer.from_host(array), Buffer.allocate_host(size) and their relatives")
+        raise TypeError(
+            "use Buffer.from_host(array), Buffer.allocate_host(size) and their relatives"
+        )
 
     @classmethod
     def _made(cls, handle, owner, owned, size, address, kind, device, read_only, layout):
@@ -117,7 +54,7 @@ class Buffer:
 
     @classmethod
     def _wrap(cls, memory, pinned):
-        if _in_flight:
+        if in_flight:
             retry_parked()
         kind = HOST if memory.device < 0 else DEVICE
         flags = (READ_ONLY if memory.read_only else 0) | (PIN if pinned and kind == HOST else 0)
@@ -133,9 +70,9 @@ class Buffer:
         """Describes the memory of ``data`` without copying it, and keeps ``data`` alive.
 
         Args:
-            data: bytes, bytearray, memoryview, array, NumPy array, CPU tensor ... Something read-only
-                can only be a source. Something that is not contiguous is copied once, with a warning,
-                and can only be a source, too.
+            data: bytes, bytearray, memoryview, array, NumPy array, CPU tensor ... Something read-
+                only can only be a source. Something that is not contiguous is copied once, with a
+                warning, and can only be a source, too.
             pinned: Page-lock the memory, in place.
         """
         return cls._wrap(_arrays.memory_of(data), pinned)
@@ -188,14 +125,16 @@ class Buffer:
             from . import _settings
             size = _settings.setting("buffer_size")
         size = _checked_size(size)
-        if _in_flight:
+        if in_flight:
             retry_parked()
         handle = ctypes.c_uint64()
         _errors.check(functions["buffer_allocate"](
             _runtime.context(), size, kind, device, 0, ctypes.byref(handle)))
         description = BufferDescription(struct_size=ctypes.sizeof(BufferDescription))
         functions["buffer_describe"](_runtime.context(), handle, ctypes.byref(description))
-        return cls._made(handle.value, None, True, size, description.address, kind, device, False, None)
+        return cls._made(
+            handle.value, None, True, size, description.address, kind, device, False, None
+        )
 
     @property
     def size(self):
@@ -231,8 +170,8 @@ class Buffer:
     def dtype(self):
         """NumPy's name of the element type (``"<f4"``), or None when it is just bytes.
 
-        Comes from the array that the buffer was made from, or with a transfer from a buffer of the same
-        size.
+        Comes from the array that the buffer was made from, or with a transfer from a buffer of the
+        same size.
         """
         return self._layout.dtype if self._layout else None
 
@@ -250,8 +189,8 @@ class Buffer:
     def free(self, timeout=30.0):
         """Gives the memory or registration back now; once more does nothing.
 
-        Waits for transfers in flight. Memory of the library's own that an array still looks at goes when
-        that array does.
+        Waits for transfers in flight. Memory of the library's own that an array still looks at goes
+        when that array does.
 
         Raises:
             BusyError: A transfer still uses it after ``timeout`` seconds.
@@ -305,7 +244,8 @@ class Buffer:
         """A NumPy array over the same memory, which it keeps alive.
 
         Args:
-            dtype: Element type; by default that of the array that was wrapped or moved here, else bytes.
+            dtype: Element type; by default that of the array that was wrapped or moved here, else
+                bytes.
             shape: By default that of the array that was wrapped or moved here, else one axis.
         """
         import numpy
@@ -315,7 +255,8 @@ class Buffer:
             kind = numpy.dtype(layout.dtype)
         except TypeError:
             raise _errors.UnsupportedError(
-                "NumPy has no element type %s" % layout.dtype, hint="pass dtype='u2' or another") from None
+                "NumPy has no element type %s" % layout.dtype, hint="pass dtype='u2' or another"
+            ) from None
         flat = numpy.frombuffer(
             _arrays.raw_view(self._address, self._size, registration), "u1") if self._size else (
                 numpy.empty(0, "u1"))
@@ -377,7 +318,9 @@ class Buffer:
         if self._read_only:
             raise BufferError("DLPack has no word for read-only memory")
         registration = self._registration.view() if self._kind == DEVICE else self._memory()
-        return _dlpack.export(self._address, self._chosen_layout(None, None), registration, self._device)
+        return _dlpack.export(
+            self._address, self._chosen_layout(None, None), registration, self._device
+        )
 
     def __dlpack_device__(self):
         return (1, 0) if self._device < 0 else (2, self._device)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The calls that are made once per transfer: numbers in, numbers out.
 
-They come from the compiled module ``_hot`` where it is built, else from ctypes. NIXL_PYTHON_HOT=0 takes
-ctypes, a path takes the module at that path. Both have the same signatures and the same rules:
+They come from the compiled module ``_hot`` where it is built, else from ctypes. NIXL_PYTHON_HOT=0
+takes ctypes, a path takes the module at that path. Both have the same signatures and the same
+rules:
 
 * ``start`` and ``start_waited`` return the request as an integer, or ``(status, request)`` when the
   status is not OK; the request is 0 when nothing was made.

@@ -7,8 +7,8 @@ import enum
 class TransferStatus(enum.Enum):
     """How a transfer stands.
 
-    ``TIMEOUT`` is what ``wait(timeout)`` answers while the transfer goes on, and the end of a transfer
-    whose deadline passed.
+    ``TIMEOUT`` is what ``wait(timeout)`` answers while the transfer goes on, and the end of a
+    transfer whose deadline passed.
     """
 
     PENDING = "pending"

@@ -9,7 +9,8 @@ import ctypes
 from ._library import Error, functions
 
 OK, IN_PROGRESS, INTERRUPTED = 0, 1, -1
-INVALID_ARGUMENT, UNSUPPORTED, AGAIN, BUSY, STALE, TIMED_OUT, CANCELLED = -2, -6, -9, -10, -11, -12, -13
+INVALID_ARGUMENT, UNSUPPORTED, AGAIN, BUSY = -2, -6, -9, -10
+STALE, TIMED_OUT, CANCELLED = -11, -12, -13
 
 
 class NIXLError(Exception):

@@ -7,7 +7,7 @@ import os
 from . import _arrays, _errors, _runtime
 from ._buffer import FILE, READ_ONLY, Buffer
 from ._library import functions
-from ._transfer import ends, transfer
+from ._transfer import transfer
 
 DIRECT, CREATE, TRUNCATE, FORCE = 2, 4, 8, 16
 _TEMPORARY = ".nixl-tmp"
@@ -72,13 +72,16 @@ class FileBackend:
                 "%r is no name in a store" % name,
                 hint="names are relative, without '..' and empty parts; '/' makes sub-directories")
         if name.endswith(_TEMPORARY):
-            raise _errors.InvalidArgumentError("names that end in %s are the store's own" % _TEMPORARY)
+            raise _errors.InvalidArgumentError(
+                "names that end in %s are the store's own" % _TEMPORARY
+            )
         return os.path.join(self.path, *parts)
 
     def write(self, name, data):
         """Stores the bytes of ``data`` under ``name``.
 
-        A reader sees the old content or all of the new one, never a mixture; an error leaves the old one.
+        A reader sees the old content or all of the new one, never a mixture; an error leaves the
+        old one.
 
         Args:
             name: May have sub-directories: ``"a/b.bin"``.
@@ -113,7 +116,8 @@ class FileBackend:
         """The bytes under ``name``.
 
         Args:
-            into: A writable array or ``Buffer`` that takes them; the number of bytes is returned then.
+            into: A writable array or ``Buffer`` that takes them; the number of bytes is returned
+                then.
             offset: Where to start.
             size: How many; None: up to the end.
             as_buffer: Return a ``Buffer`` instead of ``bytes``, in host memory, or on a GPU with

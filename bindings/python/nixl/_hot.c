@@ -2,9 +2,9 @@
  * The calls that Python makes once per transfer, compiled: integers in, integers out.
  *
  * Stable ABI of Python 3.8, so one file serves every later version. It links against nothing: the
- * addresses of libnixl's functions come from the library that ctypes has loaded (see _calls.py, which
- * also says what each function returns). A call that may take more than some microseconds runs without
- * the interpreter's lock. */
+ * addresses of libnixl's functions come from the library that ctypes has loaded (see _calls.py,
+ * which also says what each function returns). A call that may take more than some microseconds
+ * runs without the interpreter's lock. */
 #define Py_LIMITED_API 0x03080000
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -22,17 +22,18 @@
 /* A signal that arrives just before a wait must not be lost for ever. */
 #define WAIT_SLICE_NS 200000000ll
 
-static nixl_status (*transfer_start)(nixl_context, nixl_buffer, nixl_buffer, const nixl_post_options *,
-                                     nixl_request *);
-static nixl_status (*request_post)(nixl_context, nixl_request, const nixl_post_options *);
-static nixl_status (*request_post_indexed)(nixl_context, nixl_request, const uint32_t *,
-                                           const uint32_t *, uint64_t, const nixl_post_options *);
+static nixl_status (*transfer_start)(nixl_context, nixl_buffer, nixl_buffer,
+                                     const nixl_post_options*, nixl_request*);
+static nixl_status (*request_post)(nixl_context, nixl_request, const nixl_post_options*);
+static nixl_status (*request_post_indexed)(nixl_context, nixl_request, const uint32_t*,
+                                           const uint32_t*, uint64_t, const nixl_post_options*);
 static nixl_status (*request_poll)(nixl_context, nixl_request);
 static nixl_status (*request_wait)(nixl_context, nixl_request, int64_t);
 static nixl_status (*request_release)(nixl_context, nixl_request);
 
-/* Fills `out` with the `count` arguments; 0 and an exception when they are not that many integers. */
-static int read_numbers(PyObject *args, uint64_t *out, Py_ssize_t count) {
+/* Fills `out` with the `count` arguments; 0 and an exception when they are not that many integers.
+ */
+static int read_numbers(PyObject* args, uint64_t* out, Py_ssize_t count) {
     if (PyTuple_Size(args) != count) {
         PyErr_Format(PyExc_TypeError, "%zd arguments expected", count);
         return 0;
@@ -45,11 +46,11 @@ static int read_numbers(PyObject *args, uint64_t *out, Py_ssize_t count) {
     return 1;
 }
 
-#define HANDLE(type, name, number)                                                                     \
-    type name;                                                                                         \
+#define HANDLE(type, name, number)                                                                 \
+    type name;                                                                                     \
     memcpy(&name, &(number), sizeof name)
 
-static PyObject *bind(PyObject *self, PyObject *args) {
+static PyObject* bind(PyObject* self, PyObject* args) {
     uint64_t n[6];
     (void)self;
     if (!read_numbers(args, n, 6))
@@ -63,7 +64,7 @@ static PyObject *bind(PyObject *self, PyObject *args) {
     Py_RETURN_NONE;
 }
 
-static PyObject *start_with(PyObject *args, const nixl_post_options *options) {
+static PyObject* start_with(PyObject* args, const nixl_post_options* options) {
     uint64_t n[4];
     if (!read_numbers(args, n, 4))
         return NULL;
@@ -75,8 +76,7 @@ static PyObject *start_with(PyObject *args, const nixl_post_options *options) {
     if (n[3] <= LOCKED_COPY_BYTES) {
         status = transfer_start(context, source, target, options, &request);
     } else {
-        Py_BEGIN_ALLOW_THREADS
-        status = transfer_start(context, source, target, options, &request);
+        Py_BEGIN_ALLOW_THREADS status = transfer_start(context, source, target, options, &request);
         Py_END_ALLOW_THREADS
     }
     uint64_t number;
@@ -86,18 +86,18 @@ static PyObject *start_with(PyObject *args, const nixl_post_options *options) {
     return Py_BuildValue("(iK)", (int)status, (unsigned long long)number);
 }
 
-static PyObject *start(PyObject *self, PyObject *args) {
+static PyObject* start(PyObject* self, PyObject* args) {
     (void)self;
     return start_with(args, NULL);
 }
 
-static PyObject *start_waited(PyObject *self, PyObject *args) {
+static PyObject* start_waited(PyObject* self, PyObject* args) {
     static const nixl_post_options waited = {.struct_size = sizeof waited, .flags = NIXL_POST_WAIT};
     (void)self;
     return start_with(args, &waited);
 }
 
-static PyObject *post(PyObject *self, PyObject *args) {
+static PyObject* post(PyObject* self, PyObject* args) {
     uint64_t n[3];
     (void)self;
     if (!read_numbers(args, n, 3))
@@ -108,14 +108,13 @@ static PyObject *post(PyObject *self, PyObject *args) {
     if (n[2] <= LOCKED_COPY_BYTES) {
         status = request_post(context, request, NULL);
     } else {
-        Py_BEGIN_ALLOW_THREADS
-        status = request_post(context, request, NULL);
+        Py_BEGIN_ALLOW_THREADS status = request_post(context, request, NULL);
         Py_END_ALLOW_THREADS
     }
     return PyLong_FromLong(status);
 }
 
-static PyObject *post_indexed(PyObject *self, PyObject *args) {
+static PyObject* post_indexed(PyObject* self, PyObject* args) {
     uint64_t n[5];
     (void)self;
     if (!read_numbers(args, n, 5))
@@ -123,14 +122,13 @@ static PyObject *post_indexed(PyObject *self, PyObject *args) {
     HANDLE(nixl_context, context, n[0]);
     HANDLE(nixl_request, request, n[1]);
     nixl_status status;
-    Py_BEGIN_ALLOW_THREADS
-    status = request_post_indexed(context, request, (const uint32_t *)(uintptr_t)n[2],
-                                  (const uint32_t *)(uintptr_t)n[3], n[4], NULL);
-    Py_END_ALLOW_THREADS
-    return PyLong_FromLong(status);
+    Py_BEGIN_ALLOW_THREADS status =
+        request_post_indexed(context, request, (const uint32_t*)(uintptr_t)n[2],
+                             (const uint32_t*)(uintptr_t)n[3], n[4], NULL);
+    Py_END_ALLOW_THREADS return PyLong_FromLong(status);
 }
 
-static PyObject *poll_request(PyObject *self, PyObject *args) {
+static PyObject* poll_request(PyObject* self, PyObject* args) {
     uint64_t n[2];
     (void)self;
     if (!read_numbers(args, n, 2))
@@ -146,7 +144,7 @@ static int64_t now_ns(void) {
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-static PyObject *wait_request(PyObject *self, PyObject *args) {
+static PyObject* wait_request(PyObject* self, PyObject* args) {
     uint64_t n[3];
     (void)self;
     if (!read_numbers(args, n, 3))
@@ -165,16 +163,13 @@ static PyObject *wait_request(PyObject *self, PyObject *args) {
             if (until_end_ns < left_ns)
                 left_ns = until_end_ns;
         }
-        Py_BEGIN_ALLOW_THREADS
-        status = request_wait(context, request, left_ns);
-        Py_END_ALLOW_THREADS
-        if (PyErr_CheckSignals() != 0)
-            return NULL;
+        Py_BEGIN_ALLOW_THREADS status = request_wait(context, request, left_ns);
+        Py_END_ALLOW_THREADS if (PyErr_CheckSignals() != 0) return NULL;
     }
     return PyLong_FromLong(status == NIXL_INTERRUPTED ? NIXL_IN_PROGRESS : status);
 }
 
-static PyObject *release(PyObject *self, PyObject *args) {
+static PyObject* release(PyObject* self, PyObject* args) {
     uint64_t n[2];
     (void)self;
     if (!read_numbers(args, n, 2))
@@ -184,22 +179,24 @@ static PyObject *release(PyObject *self, PyObject *args) {
     return PyLong_FromLong(request_release(context, request));
 }
 
-/* ---- Log lines -------------------------------------------------------------------------------- */
+/* ---- Log lines --------------------------------------------------------------------------------
+ */
 
-/* A line must never wait for the interpreter's lock: its writer may hold a lock that a thread with the
- * interpreter's lock wants. So lines go through a pipe to a Python thread; what does not fit is counted
- * and told with the next line. */
+/* A line must never wait for the interpreter's lock: its writer may hold a lock that a thread with
+ * the interpreter's lock wants. So lines go through a pipe to a Python thread; what does not fit is
+ * counted and told with the next line. */
 static atomic_int log_pipe = -1;
 static atomic_uint lost_lines;
 
-static void log_line(void *user, int level, const char *file, int line, const char *text) {
+static void log_line(void* user, int level, const char* file, int line, const char* text) {
     char record[2048]; /* less than PIPE_BUF: written whole or not at all */
     (void)user;
     const unsigned lost = atomic_exchange(&lost_lines, 0);
     int length;
     if (lost != 0)
-        length = snprintf(record, sizeof record, "%d\t%s:%d\t%s [%u lines before this one were lost]",
-                          level, file, line, text, lost);
+        length =
+            snprintf(record, sizeof record, "%d\t%s:%d\t%s [%u lines before this one were lost]",
+                     level, file, line, text, lost);
     else
         length = snprintf(record, sizeof record, "%d\t%s:%d\t%s", level, file, line, text);
     if (length < 0)
@@ -215,7 +212,7 @@ static void log_line(void *user, int level, const char *file, int line, const ch
 }
 
 /* The function for nixl_log_set() that writes to this pipe. */
-static PyObject *log_to(PyObject *self, PyObject *args) {
+static PyObject* log_to(PyObject* self, PyObject* args) {
     uint64_t n[1];
     (void)self;
     if (!read_numbers(args, n, 1))
@@ -241,8 +238,15 @@ static PyMethodDef METHODS[] = {
 };
 
 static struct PyModuleDef MODULE = {
-    PyModuleDef_HEAD_INIT, "_hot", "The calls that are made once per transfer.", -1, METHODS,
-    NULL, NULL, NULL, NULL,
+    PyModuleDef_HEAD_INIT,
+    "_hot",
+    "The calls that are made once per transfer.",
+    -1,
+    METHODS,
+    NULL,
+    NULL,
+    NULL,
+    NULL,
 };
 
 PyMODINIT_FUNC PyInit__hot(void) { return PyModule_Create(&MODULE); }

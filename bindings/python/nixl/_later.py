@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names of the interface whose engines are not part of this version. Using one says what is missing."""
+"""Names of the interface whose engines are not part of this version. Using one says what is
+missing."""
 
 from . import _errors
 
@@ -32,8 +33,8 @@ class Pipeline:
 
 
 class Allocator:
-    """Base of allocators of one's own: ``allocate(size)`` returns an address, ``free(address)`` takes
-    it back."""
+    """Base of allocators of one's own: ``allocate(size)`` returns an address, ``free(address)``
+    takes it back."""
 
     memory_type = "host"
 

@@ -8,7 +8,8 @@ plain 64-bit integers; 0 means none.
 import ctypes
 import os
 import sys
-from ctypes import POINTER, c_char, c_char_p, c_int, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
+from ctypes import (
+    POINTER, c_char, c_char_p, c_int, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p)
 
 NAME = "libnixl.so.0"
 _HERE = os.path.dirname(os.path.abspath(__file__))
@@ -122,7 +123,7 @@ def _candidates():
     if named:
         return [named]
     site = os.path.dirname(_HERE)
-    places = [_HERE, os.path.join(site, ".nixl.mesonpy.libs"), os.path.join(site, "nixl.libs")]
+    places = [_HERE]
     try:
         from ._build import LIBRARY_DIR  # written by the build: from the package to the library
     except ImportError:
@@ -134,7 +135,17 @@ def _candidates():
         folder = os.path.dirname(folder)
         places.append(folder if os.path.basename(folder) == "lib" else os.path.join(folder, "lib"))
     files = [os.path.join(place, NAME) for place in places]
+    files[1:1] = _in_wheel(os.path.join(site, ".nixl.mesonpy.libs"))
     return list(dict.fromkeys(files)) + [NAME]
+
+
+def _in_wheel(folder):
+    """A wheel holds no links, so there the library has its full version in its name."""
+    try:
+        return [os.path.join(folder, name) for name in sorted(os.listdir(folder))
+                if name.startswith(NAME)]
+    except OSError:
+        return []
 
 
 def _load():

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lines of the library go to Python's logger ``nixl`` when the program has set up logging.
 
-Decided when the context opens: if the module ``logging`` is loaded and the logger ``nixl`` has a handler
-(its own or the root's), lines go there; else the library writes to standard error itself. The setting
-``python_logging`` (True or False) of ``nixl.configure`` decides otherwise.
+Decided when the context opens: if the module ``logging`` is loaded and the logger ``nixl`` has a
+handler (its own or the root's), lines go there; else the library writes to standard error itself.
+The setting ``python_logging`` (True or False) of ``nixl.configure`` decides otherwise.
 
 The compiled module hands lines over through a pipe, because their writer must never wait for the
-interpreter's lock. Without it, every call of the library is made without that lock, so a plain callback
-cannot block anybody.
+interpreter's lock. Without it, every call of the library is made without that lock, so a plain
+callback cannot block anybody.
 """
 
 import os
@@ -96,9 +96,13 @@ class _Pipe:
         with open(self.read_end, "rb", closefd=True) as stream:
             for record in stream:
                 try:
-                    level, place, text = record.decode("utf-8", "replace").rstrip("\n").split("\t", 2)
+                    level, place, text = (
+                        record.decode("utf-8", "replace").rstrip("\n").split("\t", 2)
+                    )
                     _emit(int(level), place, text)
-                except Exception as error:  # a handler of the program; the next line may fare better
+                except (
+                    Exception
+                ) as error:  # a handler of the program; the next line may fare better
                     global _complained
                     if not _complained:
                         _complained = True

@@ -3,15 +3,21 @@
 
 import ctypes
 
-from . import _buffer, _errors, _runtime
+from . import _errors, _registration, _runtime
 from ._library import functions
 
 
 def _figures(device_id):
     free, total = ctypes.c_uint64(), ctypes.c_uint64()
     device = -1 if device_id is None else device_id
-    if isinstance(device, bool) or not isinstance(device, int) or (device < 0 and device_id is not None):
-        raise _errors.InvalidArgumentError("device_id is the number of a GPU, not %r" % (device_id,))
+    if (
+        isinstance(device, bool)
+        or not isinstance(device, int)
+        or (device < 0 and device_id is not None)
+    ):
+        raise _errors.InvalidArgumentError(
+            "device_id is the number of a GPU, not %r" % (device_id,)
+        )
     _errors.check(functions["memory_figures"](device, ctypes.byref(free), ctypes.byref(total)))
     return free.value, total.value
 
@@ -39,7 +45,7 @@ def gc():
     Returns:
         How many bytes were given back.
     """
-    _buffer.retry_parked()
+    _registration.retry_parked()
     if not _runtime.is_open():
         return 0
     released = ctypes.c_uint64()
@@ -80,7 +86,8 @@ def _capability(row):
 
 
 def get_audit_log():
-    """Entries of the audit log with ``timestamp``, ``action`` and ``node_id``; none while it is off."""
+    """Entries of the audit log with ``timestamp``, ``action`` and ``node_id``; none while it is
+    off."""
     import os
     if os.environ.get("NIXL_AUDIT_LOG"):
         raise _errors.missing("the audit log", "the audit writer")

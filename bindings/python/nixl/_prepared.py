@@ -5,14 +5,15 @@ import ctypes
 
 from . import _arrays, _calls, _errors, _watch
 from ._library import RequestDescription, functions
-from ._transfer import Transfer, _carry_layout, _options, ends, refused, settle_finished
+from ._handle import GOING_ON, Transfer, settle_finished
+from ._transfer import carry_layout, ends, options_of, refused
 
-_GOING_ON = (1, -1)
 _post = _calls.post
 
 
 class Prepared:
-    """A transfer ready to be posted any number of times, one post at a time. Made by ``prepare``."""
+    """A transfer ready to be posted any number of times, one post at a time. Made by
+    ``prepare``."""
 
     __slots__ = ("_context", "_request", "_ends", "_rows", "_lists", "_bytes", "_unsettled",
                  "__weakref__")
@@ -31,10 +32,11 @@ class Prepared:
         """Starts it and returns at once.
 
         Args:
-            indices: Which blocks to move: every row is a block, and a row with a count is that many.
+            indices: Which blocks to move: every row is a block, and a row with a count is that
+                many.
                 None: all of them.
-            target_indices: Block ``indices[i]`` of the source goes to block ``target_indices[i]`` of
-                the target; by default to that of the same number.
+            target_indices: Block ``indices[i]`` of the source goes to block ``target_indices[i]``
+                of the target; by default to that of the same number.
             deadline: Seconds after which the transfer is given up.
             stream: A CUDA stream to join.
             callback: Called as ``callback(transfer)`` once it has ended.
@@ -55,8 +57,9 @@ class Prepared:
                 raise refused(*self._ends, _errors.last(status))
             result = PostedTransfer(self._context, self._request, self, None)
         else:
-            result = self._post_with(indices, target_indices, _options(deadline, stream, path_policy),
-                                     callback)
+            result = self._post_with(
+                indices, target_indices, options_of(deadline, stream, path_policy), callback
+            )
         if result._code is None:  # a callback may have come already
             self._unsettled = result
         return result
@@ -77,7 +80,9 @@ class Prepared:
             arguments = None
         else:
             source = _indices(indices)
-            target = _indices(target_indices) if target_indices is not None else (None, 0, source[2])
+            target = (
+                _indices(target_indices) if target_indices is not None else (None, 0, source[2])
+            )
             if target[2] != source[2]:
                 raise _errors.InvalidArgumentError(
                     "%d indices for the source, %d for the target" % (source[2], target[2]))
@@ -86,7 +91,9 @@ class Prepared:
 
         def post(chosen):
             if arguments is None:
-                return functions["request_post"](self._context, result._request, ctypes.byref(chosen))
+                return functions["request_post"](
+                    self._context, result._request, ctypes.byref(chosen)
+                )
             return functions["request_post_indexed"](
                 self._context, result._request, arguments[0] or None, arguments[1] or None,
                 arguments[2], ctypes.byref(chosen))
@@ -116,7 +123,7 @@ class Prepared:
             return  # never made
         if unsettled is not None and unsettled._code is None and not _watch.runtime_is_over():
             code = _calls.poll(self._context, unsettled._request)
-            if code in _GOING_ON:
+            if code in GOING_ON:
                 _watch.adopt_prepared(self, unsettled)
                 return
             _watch.tell(code)
@@ -224,8 +231,9 @@ def _rows(runs):
         raise TypeError("runs are whole numbers of bytes, not %s" % kind)
     if len(shape) != 2 or shape[1] not in (3, 6):
         raise _errors.InvalidArgumentError(
-            "runs are N x 3 (source offset, target offset, bytes) or N x 6 (and source stride, target "
-            "stride, count), not %s" % (tuple(shape),))
+            "runs are N x 3 (source offset, target offset, bytes) or N x 6 (and source stride, "
+            "target stride, count), not %s" % (tuple(shape),)
+        )
     import numpy
     array = numpy.asarray(runs)
     if kind[2:] != "8" or kind[0] == ">":
@@ -260,8 +268,9 @@ def prepare(src, dst, runs=None):
         src: A ``Buffer`` or an array.
         dst: The same, writable.
         runs: N x 3 whole numbers ``(source offset, target offset, bytes)``, or N x 6 with ``(source
-            stride, target stride, count)`` added: ``count`` elements, the strides apart. A NumPy array
-            of int64 or uint64 is read where it lies. None: all of ``src`` to the start of ``dst``.
+            stride, target stride, count)`` added: ``count`` elements, the strides apart. A NumPy
+            array of int64 or uint64 is read where it lies. None: all of ``src`` to the start of
+            ``dst``.
 
     Returns:
         A ``Prepared``.
@@ -272,7 +281,7 @@ def prepare(src, dst, runs=None):
     src, dst = ends(src, dst)
     request = ctypes.c_uint64()
     rows = _rows(runs) if runs is not None else None
-    for attempt in (1, 2):
+    for _attempt in (1, 2):
         if rows is None:
             status = functions["request_create"](
                 src._context, src._handle, dst._handle, ctypes.byref(request))
@@ -287,7 +296,7 @@ def prepare(src, dst, runs=None):
     if rows is not None and rows[0] is runs:  # the caller may change it; indices need it later
         rows = _kept(rows)
     if rows is None:
-        _carry_layout(src, dst)
+        carry_layout(src, dst)
     description = RequestDescription(struct_size=ctypes.sizeof(RequestDescription))
     functions["request_describe"](src._context, request, ctypes.byref(description))
     return Prepared(src._context, request.value, (src, dst), rows, description.bytes_wanted)

@@ -92,14 +92,15 @@ def _after_open():
 
 
 def initialize(backend=None, enable_gpu=None, log_level=None, **settings):
-    """Sets up the library; may be left out, as the first use does it with the environment's settings.
+    """Sets up the library; may be left out, as the first use does it with the environment's
+    settings.
 
     Args:
         backend: Preferred engine of network and storage legs: a ``Backend`` or its name.
         enable_gpu: True is an error where there is no GPU; None uses what is there.
-        log_level: ``"ERROR"``, ``"WARN"``, ``"INFO"``, ``"DEBUG"`` or ``"TRACE"``; the more verbose of
-            this and ``NIXL_LOG_LEVEL`` counts.
-        **settings: Any other setting that ``nixl-info --config`` lists.
+        log_level: ``"ERROR"``, ``"WARN"``, ``"INFO"``, ``"DEBUG"`` or ``"TRACE"``; the more verbose
+            of this and ``NIXL_LOG_LEVEL`` counts. **settings: Any other setting that ``nixl-info
+            --config`` lists.
 
     Raises:
         AlreadyExistsError: It is set up with other settings; ``finalize()`` first.
@@ -118,10 +119,11 @@ def initialize(backend=None, enable_gpu=None, log_level=None, **settings):
 
 
 def finalize():
-    """Waits for transfers in flight and gives everything back. Safe at any time, and more than once.
+    """Waits for transfers in flight and gives everything back. Safe at any time, and more than
+    once.
 
-    Memory that the library owns and that a NumPy array or tensor still looks at stays until the last of
-    them is gone; the library closes then. ``initialize()`` may follow.
+    Memory that the library owns and that a NumPy array or tensor still looks at stays until the
+    last of them is gone; the library closes then. ``initialize()`` may follow.
     """
     global _context, _closing_waits_for_views, _telemetry
     with _lock:
@@ -136,8 +138,13 @@ def finalize():
         if live:
             _closing_waits_for_views = True
             from . import _log
-            _log.say("warning", "finalize: %d buffers are still in use by arrays or tensors; closing "
-                     "when the last one is gone", len(live))
+
+            _log.say(
+                "warning",
+                "finalize: %d buffers are still in use by arrays or tensors; closing "
+                "when the last one is gone",
+                len(live),
+            )
             return
         _close()
 
@@ -182,8 +189,8 @@ def _at_exit():
 
 
 def _after_fork():
-    # The lock may have been held by a thread that does not exist here. Everything else stays as it is:
-    # the library itself answers with a clear error in the child.
+    # The lock may have been held by a thread that does not exist here. Everything else stays as it
+    # is: the library itself answers with a clear error in the child.
     global _lock, forked
     _lock = RLock()
     forked = True

@@ -11,7 +11,8 @@ Setting = collections.namedtuple("Setting", "value origin default environment he
 Setting.__doc__ = "A setting's effective value and where it came from."
 
 _OF_DISTRIBUTED = ("compression", "compression_level", "tls_config", "timeout_sec", "ttl_sec")
-_OF_BACKENDS = ("endpoint", "access_key", "secret_key", "session_token", "bucket", "region", "verify")
+_OF_BACKENDS = (
+    "endpoint", "access_key", "secret_key", "session_token", "bucket", "region", "verify")
 
 _backend_settings = {}
 
@@ -31,8 +32,8 @@ def configure(**settings):
     """Changes settings, all of them or none.
 
     Before ``initialize()`` they are checked and kept for it. ``python_logging=True/False`` decides
-    whether lines go to Python's logger ``nixl``; every other name is one that ``nixl-info --config``
-    lists.
+    whether lines go to Python's logger ``nixl``; every other name is one that ``nixl-info
+    --config`` lists.
 
     Raises:
         InvalidArgumentError: An unknown name (with the closest known one) or a bad value.

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What happens when a transfer ends and no caller waits: callbacks, await, handles that were dropped.
+"""What happens when a transfer ends and no caller waits: callbacks, await, handles that were
+dropped.
 
-A callback given at the start comes straight from the library. For one that is added later, and for a
-handle that is dropped in flight, a thread of this module waits: it exists only while there is something
-to wait for.
+A callback given at the start comes straight from the library. For one that is added later, and for
+a handle that is dropped in flight, a thread of this module waits: it exists only while there is
+something to wait for.
 """
 
 import ctypes
@@ -12,7 +13,9 @@ from _thread import RLock, start_new_thread
 from . import _calls, _errors, _runtime
 from ._library import DONE, functions
 
-_SLICE_NS = 1000000  # how late another watched transfer may be noticed while the first is waited for
+_SLICE_NS = (
+    1000000  # how late another watched transfer may be noticed while the first is waited for
+)
 
 _lock = RLock()
 _watched = []  # transfers with callbacks, and dropped ones
@@ -27,7 +30,10 @@ def run_callbacks(transfer, callbacks):
             callback(transfer)
         except BaseException as error:
             from . import _log
-            _log.say("error", "a callback of %r raised %s: %s", transfer, type(error).__name__, error)
+
+            _log.say(
+                "error", "a callback of %r raised %s: %s", transfer, type(error).__name__, error
+            )
 
 
 @DONE
@@ -75,7 +81,11 @@ class _Dropped:
     """What is left of a handle that was dropped in flight."""
 
     def __init__(self, transfer):
-        self._context, self._request, self._keep = transfer._context, transfer._request, transfer._keep
+        self._context, self._request, self._keep = (
+            transfer._context,
+            transfer._request,
+            transfer._keep,
+        )
 
     def _finish(self, code):
         _calls.release(self._context, self._request)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clusters of nodes. The names are here; the coordination that they need is not part of this version.
+"""Clusters of nodes. The names are here; the coordination that they need is not part of this
+version.
 
 Every function raises ``UnsupportedError`` (a ``NIXLError``), except those that can tell the truth
 without a cluster: ``is_initialized`` and ``finalize``.
@@ -10,14 +11,15 @@ from . import _errors
 __all__ = [
     "initialize", "finalize", "is_initialized", "configure", "register_node", "list_nodes",
     "wait_for_nodes", "elect_leader", "put_metadata", "get_metadata", "delete_metadata",
-    "list_metadata", "register_buffer", "get_remote_buffer", "create_remote_buffer", "barrier", "serve",
-    "stop",
+    "list_metadata", "register_buffer", "get_remote_buffer", "create_remote_buffer", "barrier",
+    "serve", "stop",
 ]
 
 _NEEDS = "the coordination engine"
 
 
-def initialize(etcd_endpoints=None, node_id=None, cluster_name=None, *, timeout_sec=30, tls_config=None):
+def initialize(etcd_endpoints=None, node_id=None, cluster_name=None, *, timeout_sec=30,
+               tls_config=None):
     """Joins the cluster ``cluster_name`` as ``node_id``."""
     raise _errors.missing("nixl.distributed.initialize", _NEEDS)
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Counters of what was moved: ``nixl.telemetry.enable()``, later ``nixl.telemetry.get_metrics()``."""
+"""Counters of what was moved: ``nixl.telemetry.enable()``, later
+``nixl.telemetry.get_metrics()``."""
 
 import ctypes
 
@@ -53,9 +54,10 @@ def get_metrics():
     """A snapshot of the counters; zeros before anything was counted.
 
     Returns:
-        A dict. ``bandwidth_gbps`` and ``bandwidth_gigabytes_per_second`` are 10^9 bytes per second of
-        the time in which at least one transfer was in flight, ``bandwidth_gigabits_per_second`` is eight
-        times that; ``cache_hit_rate`` (0 .. 1) counts look-ups of registrations and of pools together.
+        A dict. ``bandwidth_gbps`` and ``bandwidth_gigabytes_per_second`` are 10^9 bytes per second
+        of the time in which at least one transfer was in flight, ``bandwidth_gigabits_per_second``
+        is eight times that; ``cache_hit_rate`` (0 .. 1) counts look-ups of registrations and of
+        pools together.
     """
     metrics = _read()
     rate = _rate(metrics.bytes, metrics.busy_ns)

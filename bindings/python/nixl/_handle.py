@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The handle of a transfer: waiting for it, asking it, and what remains when it is dropped."""
+
+import ctypes
+
+from . import _calls, _errors, _runtime, _watch
+from ._enums import TransferStatus
+from ._library import Error, RequestDescription, functions
+
+_IN_PROGRESS, _SUCCESS, _FAILED = (
+    TransferStatus.IN_PROGRESS, TransferStatus.SUCCESS, TransferStatus.FAILED)
+_STATUS = {0: _SUCCESS, _errors.CANCELLED: TransferStatus.CANCELLED,
+           _errors.TIMED_OUT: TransferStatus.TIMEOUT}
+GOING_ON = (1, -1)  # in progress, interrupted
+
+_poll, _wait = _calls.poll, _calls.wait
+
+
+class Path(dict):
+    """The path of a transfer as the library reports it; ``str(path)`` is its name."""
+
+    def __str__(self):
+        return str(self.get("name", dict.__repr__(self)))
+
+
+def read_path(function, *arguments):
+    import json
+    return Path(json.loads(_errors.read_text(function, *arguments)))
+
+
+class Transfer:
+    """A transfer that was started. Returned by ``transfer``, ``transfer_async`` and
+    ``Prepared.post``.
+
+    Dropping it does not stop the transfer, and keeps both ends alive until it has ended. ``await``
+    it, ``wait()`` for it, ask ``done()``, or add a callback. Any thread.
+    """
+
+    __slots__ = ("_context", "_request", "_keep", "_code", "_extra", "__weakref__")
+
+    def __init__(self, context, request, keep, code):
+        self._context = context
+        self._request = request  # 0 once what is worth knowing was copied
+        self._keep = keep  # (source, target), or the Prepared
+        self._code = code  # None while in flight, else the final status of the C ABI
+        self._extra = None
+
+    # What is needed seldom: error, path and callbacks.
+    def _more(self):
+        if self._extra is None:
+            self._extra = {}
+        return self._extra
+
+    def _finish(self, code):
+        """Notes the end, once."""
+        if self._code is None:
+            self._code = code
+            callbacks = self._extra.pop("callbacks", None) if self._extra else None
+            if callbacks:
+                _watch.run_callbacks(self, callbacks)
+
+    def _now(self):
+        """The final status of the C ABI, or None while it goes on."""
+        code = self._code
+        if code is None:
+            code = _poll(self._context, self._request)
+            if code in GOING_ON:
+                return None
+            self._finish(code)
+        return code
+
+    def done(self):
+        """Whether it has ended. Never blocks."""
+        return self._now() is not None
+
+    def wait(self, timeout=None):
+        """Blocks until it has ended; other Python threads run meanwhile and Ctrl-C works.
+
+        Args:
+            timeout: Seconds; None: no end.
+
+        Returns:
+            The ``TransferStatus``. ``TIMEOUT`` when ``timeout`` passed; the transfer goes on then.
+            A failure does not raise: see ``status``, ``error`` and ``raise_if_failed()``.
+        """
+        if self._code is None:
+            nanoseconds = -1 if timeout is None else max(0, int(timeout * 1e9))
+            code = _wait(self._context, self._request, nanoseconds)
+            if code in GOING_ON:
+                return TransferStatus.TIMEOUT
+            self._finish(code)
+        return _STATUS.get(self._code, _FAILED)
+
+    @property
+    def status(self):
+        """The ``TransferStatus`` now."""
+        code = self._now()
+        return _IN_PROGRESS if code is None else _STATUS.get(code, _FAILED)
+
+    @property
+    def error(self):
+        """Why it failed, in one sentence; None on success and while it goes on."""
+        failure = self.exception()
+        return None if failure is None else str(failure)
+
+    def exception(self):
+        """The ``NIXLError`` that says why it failed, or None."""
+        code = self._now()
+        if not code:
+            return None
+        more = self._more()
+        if "error" not in more:
+            more["error"] = self._read_error(code)
+        return more["error"]
+
+    def _read_error(self, code):
+        error = Error(struct_size=ctypes.sizeof(Error))
+        if self._request and functions["request_error"](
+                self._context, self._request, ctypes.byref(error)) == 0 and error.code == code:
+            return _errors.from_struct(error)
+        name = _errors.status_name(code)
+        return _errors._CLASSES.get(code, _errors.NIXLError)(
+            "the transfer ended with " + name, code=name
+        )
+
+    def raise_if_failed(self):
+        """Raises ``TransferError`` when it has failed or was cancelled."""
+        cause = self.exception()
+        if cause is not None:
+            raise _errors.TransferError(
+                cause.message, transfer=self, code=cause.code, hint=cause.hint, detail=cause.detail,
+                retryable=cause.retryable) from cause
+
+    @property
+    def path(self):
+        """The path taken: a dict with its legs, the expected rate, and why nothing better was
+        possible."""
+        if self._extra is not None and "path" in self._extra:
+            return self._extra["path"]
+        return read_path(functions["request_path"], self._context, self._request)
+
+    @property
+    def bytes_done(self):
+        """Bytes that have surely arrived."""
+        if self._extra is not None and "bytes_done" in self._extra:
+            return self._extra["bytes_done"]
+        description = RequestDescription(struct_size=ctypes.sizeof(RequestDescription))
+        _errors.check(functions["request_describe"](
+            self._context, self._request, ctypes.byref(description)))
+        return description.bytes_done
+
+    def cancel(self):
+        """Asks for an early end and returns at once.
+
+        ``status`` becomes CANCELLED when nothing can write to the destination any more, or what it
+        was if the transfer had ended before.
+        """
+        if self._code is None:
+            _errors.check(functions["request_cancel"](self._context, self._request))
+
+    def add_done_callback(self, callback):
+        """Calls ``callback(transfer)`` once when it has ended, at once if it has.
+
+        It runs on the thread that sees the end or on one of nixl's. What it raises is logged.
+        """
+        if self._now() is None:
+            if _watch.watch(self, callback):
+                return
+        _watch.run_callbacks(self, [callback])
+
+    def __await__(self):
+        if self._now() is None:
+            import asyncio
+            loop = asyncio.get_running_loop()
+            future = loop.create_future()
+
+            def finished(_transfer):
+                try:
+                    loop.call_soon_threadsafe(lambda: future.done() or future.set_result(None))
+                except RuntimeError:
+                    pass  # the loop was closed: nobody waits any more
+
+            self.add_done_callback(finished)
+            yield from future
+        return self.status
+
+    def _settle(self):
+        """Copies what can be asked later, so that the request can be used for something else."""
+        code = self._now()
+        if code is None or not self._request:
+            return False
+        self.exception()
+        more = self._more()
+        for name in ("path", "bytes_done"):
+            try:
+                more[name] = getattr(self, name)
+            except _errors.NIXLError:
+                more[name] = Path() if name == "path" else 0
+        return True
+
+    def __repr__(self):
+        return "<nixl.Transfer %s>" % self.status.name
+
+
+class OwnTransfer(Transfer):
+    """One whose request nobody else uses."""
+
+    __slots__ = ()
+
+    def __del__(self):
+        if self._code is None:
+            if _watch.adopt(self):
+                return
+        if self._request:
+            _calls.release(self._context, self._request)
+
+    def _settle(self):
+        if not Transfer._settle(self):
+            return False
+        request, self._request = self._request, 0
+        _calls.release(self._context, request)
+        return True
+
+
+def _live_transfers():
+    """Handles that exist. Slow, for when all request slots are taken and for finalize()."""
+    import gc
+    return [thing for thing in gc.get_objects() if isinstance(thing, Transfer)]
+
+
+def settle_finished():
+    """Gives request slots of finished transfers back whose handles are still held."""
+    return sum(transfer._settle() for transfer in _live_transfers())
+
+
+def _settle_before_close():
+    """The library forgets requests when it closes; handles shall still know how they ended."""
+    import time
+    end = None
+    for transfer in _live_transfers():
+        if transfer._code is None and transfer._request:
+            if end is None:
+                end = time.monotonic() + _drain_seconds()
+            transfer.wait(max(0.0, end - time.monotonic()))
+        if transfer._request and transfer._context == _runtime.context():
+            transfer._settle()
+    _watch.drain(_drain_seconds)
+
+
+def _drain_seconds():
+    from . import _settings
+    value = _settings.setting("drain_timeout")
+    return value / 1e9 if isinstance(value, int) else 5.0
+
+
+_runtime.before_close.append(_settle_before_close)
