@@ -19,7 +19,9 @@ SETTINGS = "docs/settings.md"
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 CODE_BLOCK = re.compile(r"^```.*?^```", re.M | re.S)
 # Folders of whoever wrote a page, and names of package registries.
-MACHINE = re.compile(r"(?<![\w/.])/(?:work|home|root|Users)/\w|\b(?:pypi|registry|proxy)\.[a-z.]+\.?\w+/")
+MACHINE = re.compile(
+    r"(?<![\w/.])/(?:work|home|root|Users)/\w|\b(?:pypi|registry|proxy)\.[a-z.]+\.?\w+/"
+)
 # The names on public indexes belong to another project of the same name.
 FOREIGN_INSTALL = re.compile(r"pip install (?:-U |--upgrade )?[\"']?nixl\b")
 REQUIRED = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "STYLE.md", "LICENSE")
@@ -64,7 +66,7 @@ def main():
     names = tree.files(".md")
     texts = {name: tree.read(name) for name in names}
     results = {
-        "settings page": [] if texts.get(SETTINGS) == page else [SETTINGS + " is not what the table says"],
+        "settings page": [SETTINGS + " is not fresh"] if texts.get(SETTINGS) != page else [],
         "links": [p for name in names for p in broken_links(name, texts[name])],
         "machines": [p for name in names for p in line_problems(name, texts[name])],
         "required": [

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Installs a build into a folder of its own, for checks of what users get."""
+import json
+import os
+import subprocess
+
+import tree
+
+
+class Staging:
+    """An installation under `root` (DESTDIR), with the places of its parts."""
+
+    def __init__(self, build, root):
+        run(["meson", "install", "-C", build, "--no-rebuild", "--quiet", "--destdir", root])
+        introspect = ["meson", "introspect", "--buildoptions", build]
+        out = subprocess.run(introspect, cwd=tree.ROOT, check=True, stdout=subprocess.PIPE).stdout
+        options = {option["name"]: option["value"] for option in json.loads(out)}
+        self.root = root
+        self.prefix = root + options["prefix"]
+        self.libraries = os.path.join(self.prefix, options["libdir"])
+        self.headers = os.path.join(self.prefix, options["includedir"])
+        self.programs = os.path.join(self.prefix, options["bindir"])
+
+    def python_folder(self):
+        """The folder that holds the package nixl; None when it is not installed."""
+        for folder, folders, _ in os.walk(self.root):
+            if "nixl" in folders and os.path.exists(os.path.join(folder, "nixl", "__init__.py")):
+                return folder
+        return None
+
+    def program(self, name):
+        return os.path.join(self.programs, name)
+
+
+def run(command, environment=None, quiet=False, folder=None):
+    """Runs a command, shows it, gives its standard output. Raises when it fails."""
+    print("$ " + " ".join(command), flush=True)
+    done = subprocess.run(
+        command,
+        cwd=folder or tree.ROOT,
+        env=dict(os.environ, **(environment or {})),
+        stdout=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+    )
+    text = done.stdout.decode(errors="replace")
+    if not quiet or done.returncode != 0:
+        print(text, end="", flush=True)
+    if done.returncode != 0:
+        raise CommandFailed("%s: exit code %d" % (os.path.basename(command[0]), done.returncode))
+    return text
+
+
+class CommandFailed(Exception):
+    pass
+
+
+class Cases:
+    """Named cases, each ok or not; the summary is what ./dev test counts."""
+
+    def __init__(self):
+        self.passed = self.failed = 0
+
+    def run(self, name, case, *arguments):
+        """Runs case(*arguments); it fails by raising."""
+        try:
+            result = case(*arguments)
+        except (CommandFailed, AssertionError, OSError, ValueError) as error:
+            print("FAIL %s: %s" % (name, error), flush=True)
+            self.failed += 1
+            return None
+        print("ok   " + name, flush=True)
+        self.passed += 1
+        return result
+
+    def finish(self):
+        print("%d passed, %d failed" % (self.passed, self.failed))
+        return 1 if self.failed else 0
