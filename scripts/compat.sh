@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Compiles and unit-tests with the oldest Meson and other compilers, and for aarch64 under emulation.
+# Builds and unit-tests with the oldest Meson, other compilers, and for aarch64 under emulation.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -43,7 +43,8 @@ cross_gtest() {
             } >"$out/lib/pkgconfig/$name.pc"
         done
     fi
-    printf "[properties]\npkg_config_libdir = '%s/lib/pkgconfig'\n" "$out" >"$work/aarch64-gtest.ini"
+    printf "[properties]\npkg_config_libdir = '%s/lib/pkgconfig'\n" "$out" \
+        >"$work/aarch64-gtest.ini"
 }
 
 run_variant() {
