@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The services behind the table, the pool and the captured results.
 #include "tests/support/fake_host.h"
 
 #include <algorithm>

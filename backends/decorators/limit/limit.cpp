@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Elements in flight are counted; bytes per second are a credit that fills with time.
 #include "backends/decorators/limit/limit.h"
 
 #include <algorithm>

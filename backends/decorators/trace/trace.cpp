@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The words and the counters of the trace.
 #include "backends/decorators/trace/trace.h"
 
 #include <cinttypes>

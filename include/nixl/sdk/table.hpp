@@ -109,8 +109,8 @@ template <class Backend> struct Functions {
         caps.align_bytes = 1;
         const nixl_status status =
             guarded(error, [&] { return Backend::probe(Host(host), &caps, error); });
-        if (status == NIXL_OK)
-            copy_versioned(caps, out);
+        // Also when it is refused: the pairs that it would have offered may be told.
+        copy_versioned(caps, out);
         return status;
     }
 
