@@ -49,11 +49,12 @@ def of_unittest(text):
 
 
 def of_text(text):
-    """Of whatever frameworks `text` shows; None when it shows none."""
+    """Of the program's own summary in its last line, else of whatever frameworks `text` shows; None
+    when it shows none."""
+    last = OWN.search((text.rstrip().splitlines() or [""])[-1])
+    if last:
+        return tuple(int(n or 0) for n in last.groups())
     found = [count for count in (of_gtest(text), of_unittest(text)) if count]
-    if not found:
-        own = OWN.findall(text)
-        found = [tuple(int(n or 0) for n in own[-1])] if own else []
     return add(*found) if found else None
 
 

@@ -57,7 +57,7 @@ def run_step(step):
         except subprocess.TimeoutExpired:
             os.killpg(child.pid, 9)  # the whole group: its children hold the log and the CPUs
             child.wait()
-            code, reason = 1, "not done after %d s" % step.limit_s
+            code, reason = 1, "not done after %g s" % step.limit_s
         except OSError as error:
             code, reason = 1, str(error)
     with open(log, errors="replace") as out:

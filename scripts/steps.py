@@ -157,9 +157,10 @@ def steps_of(group):
         ),
         Step(
             "python",
-            "the Python package, with and without its extension",
-            [sys.executable, "tests/python/run.py", "build"],
+            "the installed Python package, with and without its extension",
+            script("check_python.py"),
             needs=("build",),
+            limit_s=20 * MINUTE,
         ),
         Step(
             "abi",

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Steps run in the order of their needs, and every way to fail is counted."""
+import contextlib
+import io
+import tempfile
+import unittest
+
+import run_steps
+from steps import Step
+
+
+class Steps(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        logs, run_steps.LOGS = run_steps.LOGS, folder.name
+        self.addCleanup(setattr, run_steps, "LOGS", logs)
+
+    def run_all(self, *steps):
+        """{name: (state, cases)}"""
+        runner = run_steps.Runner(steps, 2)
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            runner.run()
+        self.text = out.getvalue()
+        return {name: (outcome.state, outcome.cases) for name, outcome in runner.outcomes.items()}
+
+    def test_success_failure_and_skip_are_counted(self):
+        done = self.run_all(
+            Step("good", "", ["echo", "3 passed, 0 failed"]),
+            Step("bad", "", ["false"]),
+            Step("gone", "", ["/nonexistent/program"]),
+            Step("not here", "", ["true"], skip=lambda: "no device"),
+        )
+        self.assertEqual(done["good"], ("ok", (3, 0, 0)))
+        self.assertEqual(done["bad"], ("FAIL", (0, 1, 0)))
+        self.assertEqual(done["gone"], ("FAIL", (0, 1, 0)))
+        self.assertEqual(done["not here"], ("SKIP", (0, 0, 1)))
+        self.assertIn("no device", self.text)
+
+    def test_step_whose_need_failed_does_not_run_and_fails(self):
+        done = self.run_all(
+            Step("tests", "", ["true"], needs=("build",)),
+            Step("build", "", ["false"], counted=False),
+        )
+        self.assertEqual(done["tests"], ("FAIL", (0, 1, 0)))
+        self.assertIn("not run: build failed", self.text)
+
+    def test_build_is_no_test_case_unless_it_fails(self):
+        done = self.run_all(Step("a", "", ["true"], counted=False), Step("b", "", ["true"]))
+        self.assertEqual(done["a"], ("ok", (0, 0, 0)))
+        self.assertEqual(done["b"], ("ok", (1, 0, 0)))
+
+    def test_step_beyond_its_limit_is_ended_with_its_children(self):
+        done = self.run_all(Step("slow", "", ["sh", "-c", "sleep 1000 & wait"], limit_s=0.2))
+        self.assertEqual(done["slow"][0], "FAIL")
+        self.assertIn("not done after", self.text)
+
+    def test_failed_case_fails_a_step_that_exits_well(self):
+        done = self.run_all(Step("liar", "", ["echo", "1 passed, 2 failed"]))
+        self.assertEqual(done["liar"], ("FAIL", (1, 2, 0)))
+
+    def test_chosen_steps_bring_what_they_need(self):
+        steps = [Step("a", "", []), Step("b", "", [], needs=("a",)), Step("c", "", [])]
+        self.assertEqual([step.name for step in run_steps.chosen(steps, ["b"])], ["a", "b"])
+        self.assertEqual(len(run_steps.chosen(steps, [])), 3)
+
+
+if __name__ == "__main__":
+    unittest.main()
