@@ -24,13 +24,9 @@ nixl_status status_of(int error) noexcept {
 } // namespace
 
 Flow::Flow(uint32_t depth_ops, uint64_t merge_bytes)
-    : depth_ops_(depth_ops), merge_bytes_(merge_bytes),
-      operations_(std::make_unique<Operation[]>(depth_ops)),
-      vectors_(std::make_unique<iovec[]>(size_t{depth_ops} * MAX_VECTORS)),
-      free_operations_(std::make_unique<uint32_t[]>(depth_ops)),
-      ended_(std::make_unique<uint32_t[]>(depth_ops)),
-      again_(std::make_unique<uint32_t[]>(depth_ops)), spans_(std::make_unique<Span[]>(MAX_SPANS)),
-      free_operation_count_(depth_ops) {
+    : depth_ops_(depth_ops), merge_bytes_(merge_bytes), operations_(depth_ops),
+      vectors_(size_t{depth_ops} * MAX_VECTORS), free_operations_(depth_ops), ended_(depth_ops),
+      again_(depth_ops), spans_(MAX_SPANS), free_operation_count_(depth_ops) {
     for (uint32_t i = 0; i < depth_ops; ++i)
         free_operations_[i] = depth_ops - 1 - i;
     for (uint32_t i = 0; i < MAX_SPANS; ++i)
@@ -139,8 +135,9 @@ void Flow::fill(Operation& operation, Span& span) noexcept {
     operation.is_write = first.is_write;
     operation.is_scattered = operation.is_direct = operation.is_alone = false;
     operation.is_waiting = operation.holds_phase = false;
-    operation.is_aligned = first.is_valid && first.storage->is_direct_aligned(
-                                                 first.file_offset, first.bytes, first.address);
+    operation.is_aligned =
+        first.is_valid &&
+        first.storage->may_go_direct(first.file_offset, first.bytes, first.address, first.is_write);
     span.cursor.next();
     if (!first.is_valid)
         return;
@@ -154,8 +151,8 @@ bool Flow::join(Operation& operation, const Element& element) const noexcept {
         !element.is_valid || element.storage != operation.storage ||
         element.is_write != operation.is_write ||
         element.file_offset != operation.file_offset + joined_bytes ||
-        operation.is_aligned !=
-            element.storage->is_direct_aligned(element.file_offset, element.bytes, element.address))
+        operation.is_aligned != element.storage->may_go_direct(element.file_offset, element.bytes,
+                                                               element.address, element.is_write))
         return false;
     const auto* const first = static_cast<std::byte*>(operation.vectors[0].iov_base);
     if (!operation.is_scattered && element.address == first + joined_bytes) {

@@ -4,7 +4,7 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
+#include <vector>
 
 #include <sys/uio.h>
 
@@ -31,7 +31,7 @@ struct Operation {
     int32_t error; ///< known before the kernel was asked: an errno, else 0
     bool is_write;
     bool is_scattered; ///< one vector per element
-    bool is_aligned;   ///< may go through the direct descriptor
+    bool is_aligned;   ///< may go through the direct descriptor, see may_go_direct()
     bool is_direct;    ///< goes there
     bool is_alone;     ///< one element per call from here on: the joined call did not end well
     bool is_waiting;   ///< for direct writes in flight, see WritePhase
@@ -86,7 +86,7 @@ class Flow {
     [[nodiscard]] uint32_t depth_ops() const noexcept { return depth_ops_; }
     [[nodiscard]] Operation& operation(uint32_t number) noexcept { return operations_[number]; }
     [[nodiscard]] uint32_t number(const Operation& operation) const noexcept {
-        return static_cast<uint32_t>(&operation - operations_.get());
+        return static_cast<uint32_t>(&operation - operations_.data());
     }
 
   private:
@@ -126,10 +126,10 @@ class Flow {
 
     const uint32_t depth_ops_;
     const uint64_t merge_bytes_;
-    std::unique_ptr<Operation[]> operations_;
-    std::unique_ptr<iovec[]> vectors_;                            // MAX_VECTORS for each operation
-    std::unique_ptr<uint32_t[]> free_operations_, ended_, again_; // stacks and a queue of numbers
-    std::unique_ptr<Span[]> spans_;
+    std::vector<Operation> operations_;
+    std::vector<iovec> vectors_;                            // MAX_VECTORS for each operation
+    std::vector<uint32_t> free_operations_, ended_, again_; // stacks and a queue of numbers
+    std::vector<Span> spans_;
     uint32_t free_spans_[MAX_SPANS];
     uint32_t free_operation_count_, free_span_count_ = MAX_SPANS;
     uint32_t ended_count_ = 0, again_count_ = 0, in_kernel_ = 0, cancelled_spans_ = 0;

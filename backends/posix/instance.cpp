@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "thread_queue.h"
-#if NIXL_HAVE_LIBURING
+#if NIXL_HAVE_IO_URING
 #include "ring_tables.h"
 #include "uring_queue.h"
 #endif
@@ -17,7 +17,7 @@ constexpr uint64_t MAX_REGISTERED_BUFFER_BYTES = 64u << 20;
 constexpr uint64_t MIN_REGISTERED_BUFFER_BYTES = 4096;
 
 std::string io_uring_refusal() {
-#if NIXL_HAVE_LIBURING
+#if NIXL_HAVE_IO_URING
     return uring_refusal();
 #else
     return "io_uring is not built in (liburing was missing at build time)";
@@ -47,7 +47,7 @@ Result<EngineDecision> decide_engine(const Options& options) {
 
 Instance::Instance(const sdk::Host& host, const Options& options, Engine engine)
     : host_(host), options_(options), engine_(engine), pool_(options.threads) {
-#if NIXL_HAVE_LIBURING
+#if NIXL_HAVE_IO_URING
     for (uint32_t slot = FILE_SLOTS; slot >= 2; slot -= 2)
         free_file_slots_.push_back(slot - 2);
     for (uint32_t slot = BUFFER_SLOTS; slot > 0; --slot)
@@ -99,7 +99,7 @@ Result<Queue*> Instance::open_queue(uint32_t depth_ops, void* host_queue) {
     const uint32_t depth =
         depth_ops == 0 ? options_.queue_depth_ops : std::min(depth_ops, options_.queue_depth_ops);
     std::unique_ptr<Queue> owned;
-#if NIXL_HAVE_LIBURING
+#if NIXL_HAVE_IO_URING
     if (engine_ == Engine::IO_URING) {
         NIXL_ASSIGN_OR_RETURN(owned, open_uring_queue(host_, options_, depth));
     }

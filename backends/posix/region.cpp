@@ -134,6 +134,19 @@ void Region::open_direct(const nixl_region_desc& desc, int status_flags, bool is
     direct_offset_align_bytes = align.offset_bytes;
     direct_memory_align_bytes = align.memory_bytes;
     direct_fd = reopened_direct_.get();
+    // A device refuses what lies behind its end by itself.
+    if (is_block)
+        known_file_bytes = UINT64_MAX;
+}
+
+/// Cold: looks at the file again, because `end` lies behind its known size.
+bool Region::grew_to(uint64_t end) const noexcept {
+    struct stat now = {};
+    if (::fstat(cached_fd, &now) != 0 || now.st_size < 0)
+        return false;
+    // relaxed: a number that stands alone.
+    known_file_bytes.store(static_cast<uint64_t>(now.st_size), std::memory_order_relaxed);
+    return end <= static_cast<uint64_t>(now.st_size);
 }
 
 } // namespace nixl::core::posix

@@ -2,6 +2,7 @@
 // What attach() keeps of a region: a range of host memory, or an open file or block device.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -27,7 +28,7 @@ class RegionOwner {
     ~RegionOwner() = default;
 };
 
-/// Threads: immutable after attach(), `writes` excepted.
+/// Threads: immutable after attach(), the mutable ones excepted.
 struct Region {
     Region() = default;
     Region(const Region&) = delete;
@@ -54,14 +55,20 @@ struct Region {
     uint32_t file_slot =
         NO_SLOT; ///< cached_fd in the rings' file tables; direct_fd is the next one
     mutable WritePhase writes;
+    mutable std::atomic<uint64_t> known_file_bytes{0}; ///< the size when it was last looked at
 
     /// Set when the region asked for DIRECT and does not get it: the reason, for people.
     std::string not_direct;
 
-    [[nodiscard]] bool is_direct_aligned(uint64_t offset, uint64_t length,
-                                         const void* memory) const noexcept {
+    /// Whether this piece may go through direct_fd: aligned, and not a read across the end of the
+    /// file. The kernel would clear all the memory behind the end, and a short read is to touch no
+    /// more than its prefix. (It still does when the file shrank after its size was looked at.)
+    [[nodiscard]] bool may_go_direct(uint64_t offset, uint64_t length, const void* memory,
+                                     bool is_write) const noexcept {
         return direct_fd >= 0 && ((offset | length) & (direct_offset_align_bytes - 1)) == 0 &&
-               (reinterpret_cast<uintptr_t>(memory) & (direct_memory_align_bytes - 1)) == 0;
+               (reinterpret_cast<uintptr_t>(memory) & (direct_memory_align_bytes - 1)) == 0 &&
+               (is_write || offset + length <= known_file_bytes.load(std::memory_order_relaxed) ||
+                grew_to(offset + length));
     }
 
     /// Errors: INVALID_ARGUMENT no descriptor; UNSUPPORTED neither memory, regular file nor block
@@ -74,6 +81,7 @@ struct Region {
     Descriptor reopened_cached_; // only where the core's descriptor is itself O_DIRECT
     Descriptor reopened_direct_;
 
+    bool grew_to(uint64_t end) const noexcept;
     Result<void> attach_storage(const nixl_region_desc& desc);
     void open_direct(const nixl_region_desc& desc, int status_flags, bool is_block);
 };

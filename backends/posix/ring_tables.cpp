@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#if NIXL_HAVE_IO_URING // else there is nothing to compile
 #include "ring_tables.h"
 
 #include <algorithm>
@@ -107,3 +108,5 @@ void RingTables::register_buffer(const Region& region, Buffer& buffer) noexcept 
 }
 
 } // namespace nixl::core::posix
+
+#endif // NIXL_HAVE_IO_URING

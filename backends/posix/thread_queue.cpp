@@ -116,6 +116,7 @@ class ThreadQueue final : public Queue {
 
 std::unique_ptr<Queue> open_thread_queue(const sdk::Host& host, const Options& options,
                                          uint32_t depth_ops, void* host_queue, ThreadPool& pool) {
+    // allow(hot): the control call that opens a queue
     return std::make_unique<ThreadQueue>(host, options, depth_ops, host_queue, pool);
 }
 

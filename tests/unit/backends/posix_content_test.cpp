@@ -113,10 +113,8 @@ TEST_P(PosixContent, DirectRegionWithUnalignedNeighbours_losesNoByte) {
         std::mt19937 random(seed);
         ScratchFile file(random_bytes(BYTES, seed));
         PosixRig rig(GetParam(), 32, {{"posix.merge_bytes", seed % 2 != 0 ? "0" : "64K"}});
-        void* memory = nullptr;
-        ASSERT_EQ(::posix_memalign(&memory, 4096, BYTES), 0);
         const Bytes content = random_bytes(BYTES, seed + 100);
-        std::memcpy(memory, content.data(), BYTES);
+        Bytes memory = content;
         std::vector<nixl_run> runs;
         for (uint64_t at = 0; at < BYTES;) {
             uint64_t bytes = random() % 3 == 0 ? 1 + random() % 9000 : 4096 - at % 4096;
@@ -125,7 +123,7 @@ TEST_P(PosixContent, DirectRegionWithUnalignedNeighbours_losesNoByte) {
             at += bytes;
         }
         std::shuffle(runs.begin(), runs.end(), random);
-        const auto from = rig.memory(memory, BYTES);
+        const auto from = rig.memory(memory);
         const auto disk = rig.file(file.path(), O_RDWR, NIXL_REGION_DIRECT);
 
         const auto& written = rig.run(from->region(), disk->region(), runs);
@@ -133,10 +131,9 @@ TEST_P(PosixContent, DirectRegionWithUnalignedNeighbours_losesNoByte) {
         EXPECT_EQ(rig.table.flush(rig.instance, disk->registration, nullptr), NIXL_OK);
         EXPECT_TRUE(file.read(BYTES) == content) << "written bytes differ";
 
-        std::memset(memory, 0, BYTES);
+        std::fill(memory.begin(), memory.end(), 0);
         rig.run(disk->region(), from->region(), runs);
-        EXPECT_EQ(std::memcmp(memory, content.data(), BYTES), 0) << "bytes read differ";
-        std::free(memory);
+        EXPECT_TRUE(memory == content) << "bytes read differ";
     }
 }
 
@@ -160,24 +157,22 @@ TEST_P(PosixContent, BufferUsedOften_keepsItsBytesAlsoAfterDetach) {
     constexpr uint64_t BYTES = 256 * KIB;
     ScratchFile file(random_bytes(8 * BYTES, 7));
     PosixRig rig(GetParam());
-    void* memory = nullptr;
-    ASSERT_EQ(::posix_memalign(&memory, 4096, BYTES), 0);
+    Bytes memory(BYTES);
     const auto disk = rig.file(file.path(), O_RDWR, NIXL_REGION_DIRECT);
     for (uint64_t turn = 0; turn < 8; ++turn) {
         // Overlapping registrations: the whole, and its second half.
-        const auto to = rig.memory(memory, BYTES);
-        const auto half = rig.memory(static_cast<char*>(memory) + BYTES / 2, BYTES / 2);
+        const auto to = rig.memory(memory);
+        const auto half = rig.memory(memory.data() + BYTES / 2, BYTES / 2);
         for (int again = 0; again < 4; ++again) {
-            std::memset(memory, 0, BYTES);
+            std::fill(memory.begin(), memory.end(), 0);
             rig.run(disk->region(), to->region(),
                     {run_of(turn * BYTES, 0, BYTES / 2), run_of(turn * BYTES, BYTES / 2, 4096)});
             rig.run(disk->region(), half->region(),
                     {run_of(turn * BYTES + BYTES / 2, 0, BYTES / 2)});
-            ASSERT_EQ(std::memcmp(memory, file.read(BYTES, turn * BYTES).data(), BYTES), 0)
+            ASSERT_TRUE(memory == file.read(BYTES, turn * BYTES))
                 << "turn " << turn << " time " << again;
         }
     }
-    std::free(memory);
 }
 
 // Proves D5 cannot happen: far more elements than the queue holds, at every depth, nothing lost.

@@ -198,28 +198,23 @@ std::string with_little_locked_memory() {
     if (::setrlimit(RLIMIT_MEMLOCK, &limit) != 0 || ::setgid(65534) != 0 || ::setuid(65534) != 0)
         return "skip: " + words("drop to nobody");
     ScratchFile file(random_bytes(MIB, 5));
-    FakeHost* host = nullptr;
     PosixRig rig("io_uring");
     if (rig.opened != NIXL_OK)
         return std::string("skip: ") + rig.text;
-    host = &rig.host;
-    void* memory = nullptr;
-    if (::posix_memalign(&memory, 4096, MIB) != 0)
-        return "no memory";
+    Bytes memory(MIB);
     {
-        const auto to = rig.memory(memory, MIB);
+        const auto to = rig.memory(memory);
         const auto disk = rig.file(file.path(), O_RDWR, NIXL_REGION_DIRECT);
         for (int i = 0; i < 4; ++i) {
-            std::memset(memory, 0, MIB);
+            std::fill(memory.begin(), memory.end(), 0);
             rig.run(disk->region(), to->region(), {run_of(0, 0, 64 * KIB, 16, 64 * KIB, 64 * KIB)});
-            if (std::memcmp(memory, file.read(MIB).data(), MIB) != 0)
+            if (memory != file.read(MIB))
                 return "the bytes differ";
         }
     }
-    std::free(memory);
     rig.table.queue_close(rig.queue);
     rig.queue = nullptr;
-    return host->logged("io_uring_register: Cannot allocate memory") ? "" : "no DEBUG line";
+    return rig.host.logged("io_uring_register: Cannot allocate memory") ? "" : "no DEBUG line";
 }
 
 TEST(PosixMachine, TooLittleLockableMemory_isToldAndStillMovesTheBytes) {

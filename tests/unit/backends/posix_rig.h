@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <new>
 #include <random>
 #include <string>
 #include <vector>
@@ -28,7 +29,18 @@ extern "C" nixl_status nixl_backend_entry_posix(const nixl_host_v1* host, nixl_b
 
 namespace nixl::test {
 
-using Bytes = std::vector<unsigned char>;
+/// So that direct I/O takes the memory as it is.
+template <typename T> struct PageAligned {
+    using value_type = T;
+    PageAligned() = default;
+    template <typename U> PageAligned(const PageAligned<U>&) {}
+    // allow(naked-new): an allocator is where they belong
+    T* allocate(size_t n) { return static_cast<T*>(::operator new(n, std::align_val_t(4096))); }
+    // allow(naked-new): an allocator is where they belong
+    void deallocate(T* p, size_t) { ::operator delete(p, std::align_val_t(4096)); }
+    bool operator==(const PageAligned&) const { return true; }
+};
+using Bytes = std::vector<unsigned char, PageAligned<unsigned char>>;
 inline constexpr std::chrono::seconds PATIENCE{30};
 
 inline Bytes random_bytes(size_t count, uint32_t seed) {
@@ -86,6 +98,8 @@ class PosixRig {
   public:
     /// A registration that detaches itself.
     struct Attached {
+        Attached(PosixRig* owner, void* made, void* address, core::Descriptor opened)
+            : rig(owner), registration(made), base(address), fd(std::move(opened)) {}
         PosixRig* rig;
         void* registration;
         void* base;
@@ -127,7 +141,7 @@ class PosixRig {
             return nullptr;
         const bool memory = desc.kind == NIXL_KIND_HOST || desc.kind == NIXL_KIND_PINNED;
         void* const base = memory ? reinterpret_cast<void*>(desc.address) : nullptr;
-        return Region(new Attached{this, registration, base, std::move(fd)});
+        return std::make_unique<Attached>(this, registration, base, std::move(fd));
     }
     Region memory(void* address, uint64_t bytes) {
         nixl_region_desc desc = {};
