@@ -54,6 +54,11 @@ def is_open():
     return _context != 0
 
 
+def is_current(context):
+    """Whether handles of this context still mean something."""
+    return context == _context
+
+
 def context():
     """The default context, opened with the environment's settings if it is not open."""
     return _context or _open({})

@@ -42,8 +42,8 @@ def refused(src, dst, error):
     for role, buffer in (("src", src), ("dst", dst)):
         if not buffer._handle:
             return _errors.StaleError("%s: the buffer was freed" % role, hint="make a new one")
-    if isinstance(error, _errors.StaleError) and not _runtime.is_open():
-        error.hint = "nixl.finalize() was called since the buffer was made"
+        if isinstance(error, _errors.StaleError) and not _runtime.is_current(buffer._context):
+            error.hint = "%s is from before nixl.finalize()" % role
     return error
 
 

@@ -1,0 +1,312 @@
+# SPDX-License-Identifier: Apache-2.0
+"""FileBackend and BlockBackend."""
+
+import os
+import pathlib
+import threading
+import unittest
+
+import nixl
+from support import Case, child, needs_numpy, numpy
+
+
+class Files(Case):
+    def setUp(self):
+        self.folder = self.scratch()
+        self.store = nixl.FileBackend(os.path.join(self.folder, "store"))
+
+    def test_makes_the_directory(self):
+        """Proves: S-097"""
+        for path in (os.path.join(self.folder, "a/b"), self.folder + "/c/", pathlib.Path(self.folder) / "d"):
+            nixl.FileBackend(path).write("x", b"1")
+            self.assertTrue(os.path.isfile(os.path.join(str(path), "x")))
+
+    def test_relative_path_stays_where_it_was(self):
+        """Proves: S-097"""
+        before = os.getcwd()
+        os.chdir(self.folder)
+        try:
+            store = nixl.FileBackend("rel")
+        finally:
+            os.chdir(before)
+        store.write("x", b"1")
+
+        self.assertTrue(os.path.exists(os.path.join(self.folder, "rel", "x")))
+
+    def test_a_file_in_its_place_is_refused(self):
+        """Proves: S-097"""
+        path = os.path.join(self.folder, "file")
+        with open(path, "w"):
+            pass
+        with self.assertRaises(nixl.NIXLError):
+            nixl.FileBackend(path)
+
+    def test_there_and_back(self):
+        """Proves: S-098 S-099 C-25"""
+        for data in (b"", b"1", os.urandom(4097), bytearray(b"abc"), os.urandom((1 << 20) + 3)):
+            self.assertEqual(self.store.write("model.bin", data), len(data))
+            back = self.store.read("model.bin")
+            self.assertIs(type(back), bytes)
+            self.assertEqual(back, bytes(data))
+
+    def test_buffers_go_in_and_come_out(self):
+        """Proves: S-098 C-25"""
+        self.store.write("x", nixl.Buffer.from_host(b"abcdef"))
+        target = bytearray(6)
+
+        self.assertEqual(self.store.read("x", into=target), 6)
+        self.assertEqual(target, b"abcdef")
+        self.assertEqual(self.store.read("x", as_buffer=True).tobytes(), b"abcdef")
+
+    def test_parts(self):
+        """Proves: S-099 C-25"""
+        self.store.write("x", bytes(range(100)))
+
+        self.assertEqual(self.store.read("x", offset=90), bytes(range(90, 100)))
+        self.assertEqual(self.store.read("x", offset=10, size=5), bytes(range(10, 15)))
+        self.assertEqual(self.store.read("x", offset=100), b"")
+        for offset, size in ((101, None), (0, 101), (99, 2), (-1, 1), (0, -1)):
+            with self.assertRaises(nixl.NIXLError):
+                self.store.read("x", offset=offset, size=size)
+        with self.assertRaises(nixl.OutOfRangeError):
+            self.store.read("x", into=bytearray(99))
+
+    def test_missing_is_also_a_file_not_found_error(self):
+        """Proves: S-099"""
+        for call in (lambda: self.store.read("none"), lambda: self.store.delete("none"),
+                     lambda: self.store.size("none"),
+                     lambda: nixl.transfer(self.store.object("none"), bytearray(1))):
+            with self.assertRaises(FileNotFoundError) as caught:
+                call()
+            self.assertIsInstance(caught.exception, nixl.NIXLError)
+            self.assertIn("none", str(caught.exception))
+
+    def test_names_that_leave_the_directory(self):
+        """Proves: S-098"""
+        for name in ("../x", "/etc/x", "a/../../x", "", "a//b", "a/./b", ".", "..", "a/", "x\0y"):
+            with self.subTest(name=name), self.assertRaises(nixl.NIXLError):
+                self.store.write(name, b"1")
+        self.assertFalse(os.path.exists(os.path.join(self.folder, "x")))
+
+    def test_sub_directories_and_listing(self):
+        """Proves: S-098"""
+        for name in ("b", "a/b/c", "a/x"):
+            self.store.write(name, b"1")
+
+        self.assertEqual(self.store.list(), ["a/b/c", "a/x", "b"])
+        self.assertEqual(self.store.list("a/"), ["a/b/c", "a/x"])
+        self.store.delete("b")
+        self.assertFalse(self.store.exists("b"))
+        self.assertTrue(self.store.exists("a/x"))
+
+    def test_a_failed_write_leaves_the_old_content(self):
+        """Proves: S-098"""
+        self.store.write("x", b"old")
+        nixl.finalize()
+        self.use_faults("posix", error_rate="1")
+        with self.assertRaises(nixl.NIXLError):
+            self.store.write("x", b"new content")
+        nixl.finalize()
+
+        self.assertEqual(self.store.read("x"), b"old")
+        self.assertEqual(os.listdir(self.store.path), ["x"])
+
+    def test_readers_see_old_or_new_while_writers_race(self):
+        """Proves: S-098"""
+        size, wrong, stop = 200000, [], threading.Event()
+        self.store.write("x", b"\0" * size)
+        store = nixl.FileBackend(self.store.path, durable=False)
+
+        def write(number):
+            while not stop.is_set():
+                store.write("x", bytes([number]) * size)
+
+        threads = [threading.Thread(target=write, args=(number,)) for number in (1, 2)]
+        for thread in threads:
+            thread.start()
+        for _ in range(30):
+            found = store.read("x")
+            if len(set(found)) != 1 or len(found) != size:
+                wrong.append(set(found))
+        stop.set()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(wrong, [])
+        self.assertEqual(os.listdir(store.path), ["x"])
+
+    def test_no_permission(self):
+        """Proves: S-097 S-098"""
+        if os.geteuid() != 0:
+            self.skipTest("needs root to give its rights up")
+        os.chmod(self.folder, 0o755)
+        code = (
+            "import nixl, os, sys\n"
+            "os.setgid(65534); os.setuid(65534)\n"
+            "for call in (lambda: nixl.FileBackend(sys.argv[1] + '/new'),\n"
+            "             lambda: nixl.FileBackend(sys.argv[1]).write('x', b'1')):\n"
+            "    try: call(); print('no error')\n"
+            "    except PermissionError as error: print(isinstance(error, nixl.NIXLError))\n")
+        readable = {"NIXL_PYTHON_HOT": os.environ.get("NIXL_PYTHON_HOT", "")}
+        self.assertEqual(child(code, self.folder, env=readable).stdout, "True\nTrue\n")
+
+    def test_objects_are_ends_of_transfers(self):
+        """Proves: S-105 S-073"""
+        nixl.transfer(b"hello", self.store.object("a/greeting"))
+        self.assertEqual(self.store.read("a/greeting"), b"hello")
+        target = bytearray(5)
+        handle = nixl.transfer(self.store.object("a/greeting"), target)
+        self.assertEqual(target, b"hello")
+        self.assertIn("posix", str(handle.path))
+
+        nixl.transfer(b"hi", self.store.object("a/greeting"))
+        self.assertEqual(self.store.read("a/greeting"), b"hi")
+        nixl.transfer(self.store.object("a/greeting"), self.store.object("copy"))
+        self.assertEqual(self.store.read("copy"), b"hi")
+
+    def test_empty_objects(self):
+        """Proves: S-105 S-092"""
+        self.store.write("x", b"")
+        self.assertEqual(nixl.transfer(self.store.object("x"), bytearray(4)).bytes_done, 0)
+
+    @needs_numpy
+    def test_arrays(self):
+        """Proves: S-098"""
+        data = numpy.arange(1000.0)
+        self.store.write("x", data)
+        back = numpy.empty_like(data)
+        self.store.read("x", into=back)
+        numpy.testing.assert_array_equal(back, data)
+
+    def test_five_gib_offsets(self):
+        """Proves: S-096"""
+        path = os.path.join(self.store.path, "sparse")
+        with open(path, "wb") as file:
+            file.truncate((5 << 30) + 100)
+            file.seek(5 << 30)
+            file.write(b"end")
+        self.assertEqual(self.store.read("sparse", offset=5 << 30, size=3), b"end")
+        self.assertEqual(self.store.size("sparse"), (5 << 30) + 100)
+
+
+class Blocks(Case):
+    def setUp(self):
+        self.path = os.path.join(self.scratch(), "blocks")
+        with open(self.path, "wb") as file:
+            file.write(b"\xee" * 65536)
+
+    def content(self):
+        with open(self.path, "rb") as file:
+            return file.read()
+
+    def test_there_and_back(self):
+        """Proves: S-100 S-101 C-26"""
+        for size in (1, 511, 4096, 4097, 20000):
+            for direct in (False, True):
+                with self.subTest(size=size, direct=direct), nixl.BlockBackend(
+                        self.path, direct=direct) as device:
+                    data = os.urandom(size)
+                    self.assertEqual(device.write_block(block_id=2, data=data), size)
+                    self.assertEqual(device.read_block(2, size=size), data)
+
+    def test_the_rest_of_a_block_stays(self):
+        """Proves: C-26"""
+        with nixl.BlockBackend(self.path, direct=True) as device:
+            device.write_block(1, b"A" * 5000)
+            device.flush()
+        expected = bytearray(b"\xee" * 65536)
+        expected[4096:9096] = b"A" * 5000
+
+        self.assertEqual(self.content(), bytes(expected))
+
+    def test_reading_one_block_and_into_memory(self):
+        """Proves: S-101"""
+        device, target = nixl.BlockBackend(self.path, block_size=512), bytearray(1024)
+        device.write_block(3, bytes(range(256)) * 4)
+
+        self.assertEqual(device.read_block(3), bytes(range(256)) * 2)
+        self.assertEqual(device.read_block(3, into=target), 1024)
+        self.assertEqual(target, bytes(range(256)) * 4)
+
+    def test_a_file_grows_by_whole_blocks(self):
+        """Proves: C-26 S-100"""
+        with open(self.path, "wb"):
+            pass
+        device = nixl.BlockBackend(self.path)
+        self.assertEqual(device.size, 0)
+        device.write_block(42, b"x" * 4097)
+
+        self.assertEqual(os.path.getsize(self.path), 44 * 4096)
+        self.assertEqual(device.read_block(43)[:2], b"x\0")
+        self.assertEqual(device.read_block(0), bytes(4096))
+
+    def test_one_mib(self):
+        """Proves: C-26"""
+        device, data = nixl.BlockBackend(self.path), os.urandom(1 << 20)
+        device.write_block(10, data)
+
+        self.assertEqual(device.read_block(10, size=1 << 20), data)
+
+    def test_beyond_the_end(self):
+        """Proves: S-101"""
+        device = nixl.BlockBackend(self.path)
+        for block in (16, -1, 1 << 60):
+            with self.subTest(block=block), self.assertRaises(nixl.OutOfRangeError):
+                device.read_block(block)
+        for block in (1.5, "3", None):
+            with self.assertRaises(TypeError):
+                device.read_block(block)
+        with self.assertRaises(nixl.NIXLError):
+            device.write_block(1 << 60, b"1")
+
+    def test_what_is_no_device(self):
+        """Proves: S-100"""
+        with self.assertRaises(FileNotFoundError):
+            nixl.BlockBackend("/nonexistent/device")
+        for path in (os.path.dirname(self.path), "/dev/null"):
+            with self.assertRaises(nixl.NIXLError):
+                nixl.BlockBackend(path)
+        for size in (0, -1, 1.5):
+            with self.assertRaises(nixl.NIXLError):
+                nixl.BlockBackend(self.path, block_size=size)
+
+    def test_gds_that_is_not_there_is_told(self):
+        """Proves: S-100"""
+        if nixl.get_capabilities()["gds"]:
+            self.skipTest("GPUDirect Storage is there")
+        with self.assertLogs("nixl", "WARNING"):
+            device = nixl.BlockBackend(self.path, use_gds=True)
+        self.assertFalse(device.gds_active)
+        self.assertEqual(device.write_block(block_id=42, data=b"1"), 1)
+
+    def test_a_real_device_is_not_written_without_force(self):
+        """Proves: S-101"""
+        device = self.loop_device()
+        with self.assertRaises(PermissionError):
+            nixl.BlockBackend(device).write_block(0, b"x" * 4096)
+        self.assertEqual(self.content()[:4096], b"\xee" * 4096)
+        self.assertEqual(nixl.BlockBackend(device).read_block(0), b"\xee" * 4096)
+
+        with nixl.BlockBackend(device, force=True) as forced:
+            forced.write_block(1, b"y" * 4096)
+            forced.flush()
+            with self.assertRaises(nixl.OutOfRangeError):
+                forced.write_block(16, b"1")
+        self.assertEqual(self.content()[4096:8192], b"y" * 4096)
+
+    def loop_device(self):
+        import shutil
+        import subprocess
+        if os.geteuid() != 0 or shutil.which("losetup") is None:
+            self.skipTest("needs root and losetup")
+        made = subprocess.run(["losetup", "--find", "--show", self.path], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, universal_newlines=True)
+        if made.returncode != 0:
+            self.skipTest("no loop device: " + made.stderr.strip())
+        device = made.stdout.strip()
+        self.addCleanup(subprocess.run, ["losetup", "--detach", device])
+        self.addCleanup(nixl.finalize)
+        return device
+
+
+if __name__ == "__main__":
+    unittest.main()
