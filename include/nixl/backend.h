@@ -68,8 +68,9 @@ typedef struct nixl_batch {
     const uint32_t *source_indices; /* block numbers in the prepared lists; entry e is element e */
     const uint32_t *target_indices;
     void *stream;               /* the caller's stream to join (CUstream), or NULL */
-    uint64_t tag;               /* comes back in every completion; unique among the queue's open tags */
-    const void *notification;   /* to deliver at the target after all data of this tag; or NULL */
+    uint64_t tag;             /* comes back in every completion; unique among the queue's open tags */
+    const void *notification; /* to deliver at the target after all data of this tag; taken only when
+                                 the last element given here is accepted; or NULL */
     uint64_t notification_bytes;
 } nixl_batch;
 
@@ -126,6 +127,7 @@ typedef struct nixl_caps {
     uint64_t max_batch_elements;  /* most elements of one submit(); 0: no limit */
     uint32_t max_depth;           /* most elements in flight of one queue; 0: no limit */
     uint32_t reserved;
+    const char *detail; /* the engine in use, for people ("io_uring"); static, or NULL */
 } nixl_caps;
 
 enum {
@@ -198,7 +200,8 @@ typedef struct nixl_backend_v1 {
     /* Control path. Any thread, may block, may allocate; the core never holds a lock across them. */
 
     /* Can it work here, and what can it do? Without side effects; also called without open() following.
-     * UNSUPPORTED with a reason is a normal answer ("io_uring_setup: Operation not permitted"). */
+     * UNSUPPORTED with a reason is a normal answer ("/dev/gdrdrv is missing"); the pairs that it would
+     * have offered may be filled in all the same, and the reason is then told with every slower path. */
     nixl_status (*probe)(void *self, const nixl_host_v1 *, nixl_caps *out, nixl_error_text *);
     nixl_status (*open)(void *self, const nixl_host_v1 *, void **instance, nixl_error_text *);
     void (*close)(void *instance); /* queues are closed and registrations detached before */

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// Threads that wait, parked, for short pieces of work. Backends share one pool per context.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "base/annotations.h"
+#include "base/status.h"
+
+namespace nixl::core {
+
+/// Threads: any thread. Threads start with the first piece of work and stay, parked, until destruction.
+class WorkerPool {
+  public:
+    using Work = void (*)(void*);
+    static constexpr size_t MAX_WAITING = 1024;
+
+    explicit WorkerPool(uint32_t threads) : wanted_(threads == 0 ? 1 : threads) {}
+    ~WorkerPool(); ///< finishes what was accepted
+
+    /// AGAIN when MAX_WAITING pieces wait, or when no thread could be started.
+    Code run(Work work, void* argument);
+    [[nodiscard]] uint32_t threads() const noexcept { return wanted_; }
+
+  private:
+    struct Item {
+        Work work;
+        void* argument;
+    };
+    bool ensure_thread() REQUIRES(mutex_);
+    void serve();
+
+    const uint32_t wanted_;
+    Mutex mutex_;
+    std::condition_variable_any ready_;
+    std::deque<Item> waiting_ GUARDED_BY(mutex_);
+    uint32_t parked_ GUARDED_BY(mutex_) = 0;
+    bool stopping_ GUARDED_BY(mutex_) = false;
+    std::vector<std::thread> threads_ GUARDED_BY(mutex_);
+};
+
+} // namespace nixl::core

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// HOT
+// The open contexts by handle, the default one among them, and the errors of each thread's calls.
+#pragma once
+
+#include <atomic>
+#include <memory>
+
+#include <nixl/nixl_c.h>
+
+#include "capi/presence.h"
+#include "engine/context.h"
+
+namespace nixl::core {
+
+struct ContextSlot {
+    std::atomic<uint32_t> generation{0}; ///< 0: closed or never opened
+    std::unique_ptr<Context> context;
+    uint32_t last_generation = 0;
+};
+
+[[nodiscard]] ContextSlot& context_slot(uint32_t index) noexcept;
+
+/// The beginning of every call: finds the context and keeps it open until the call returns.
+class Call {
+  public:
+    explicit Call(nixl_context handle) noexcept
+        : inside_(handle.index % MAX_CONTEXTS), context_(find(handle)) {}
+
+    /// nullptr when the handle is stale or the process was forked; last_error() is set then.
+    [[nodiscard]] Context* operator->() const noexcept { return context_; }
+    [[nodiscard]] explicit operator bool() const noexcept { return context_ != nullptr; }
+    [[nodiscard]] Context& operator*() const noexcept { return *context_; }
+
+  private:
+    static Context* find(nixl_context handle) noexcept {
+        if (handle.index < MAX_CONTEXTS && handle.generation != 0) {
+            ContextSlot& slot = context_slot(handle.index);
+            // seq_cst: after the store of InsideCall, before the closing side's look at it
+            if (slot.generation.load() == handle.generation && !slot.context->inherited())
+                return slot.context.get();
+        }
+        return explain_missing(handle);
+    }
+    static Context* explain_missing(nixl_context handle) noexcept; ///< sets last_error(); nullptr
+
+    InsideCall inside_;
+    Context* context_;
+};
+
+/// Keeps the error for nixl_last_error() and returns its code.
+nixl_status fail(const Error& error) noexcept;
+nixl_status fail(Code code, const char* message, const char* hint = "") noexcept;
+[[nodiscard]] nixl_status last_code() noexcept;
+
+[[nodiscard]] inline nixl_status to_status(const Result<void>& result) noexcept {
+    return result.ok() ? NIXL_OK : fail(result.error());
+}
+template <typename T, typename Out>
+[[nodiscard]] nixl_status to_status(Result<T>&& result, Out* out) noexcept {
+    if (!result.ok())
+        return fail(result.error());
+    *out = std::move(result).value();
+    return NIXL_OK;
+}
+
+/// Fills a struct that the caller may know an older, shorter form of.
+template <typename Struct> void fill_struct(Struct* out, Struct value) noexcept {
+    const uint32_t known = out->struct_size;
+    value.struct_size = known;
+    __builtin_memcpy(out, &value, known < sizeof value ? known : sizeof value);
+}
+
+nixl_status copy_text(std::string_view text, char* out, size_t capacity, size_t* needed) noexcept;
+nixl_status copy_bytes(std::span<const uint8_t> bytes, void* out, uint64_t capacity,
+                       uint64_t* needed) noexcept;
+void fill_error(const Error& error, nixl_error* out) noexcept;
+
+} // namespace nixl::core

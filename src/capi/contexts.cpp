@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+// nixl_context_*, nixl_default_*, settings and reports.
+#include <mutex>
+
+#include "backends/builtin.h"
+#include "backends/decorators/decorator.h"
+#include "capi/context_table.h"
+#include "platform/system.h"
+
+using namespace nixl::core;
+
+namespace {
+
+struct Default {
+    std::mutex mutex; // held while the default context opens and closes, never over data calls
+    nixl_context handle{};
+};
+
+Default& the_default() {
+    static Default* value = new Default; // style: used by destructors that run after main()
+    return *value;
+}
+
+Parts parts() {
+    Parts all;
+    for (const Builtin& builtin : builtin_backends())
+        all.backends.push_back({builtin.name, builtin.entry});
+    for (const Decorator& decorator : decorators())
+        all.decorators.push_back({decorator.name, decorator.wrap, decorator.release});
+    return all;
+}
+
+Result<std::vector<Settings::Pair>> to_pairs(const nixl_setting* settings, uint32_t count) {
+    std::vector<Settings::Pair> pairs;
+    if (settings == nullptr && count > 0)
+        return Error(Code::INVALID_ARGUMENT, "settings is NULL for " + std::to_string(count));
+    for (uint32_t i = 0; i < count; ++i) {
+        if (settings[i].name == nullptr || settings[i].value == nullptr)
+            return Error(Code::INVALID_ARGUMENT,
+                         "setting " + std::to_string(i) + " has no name or no value");
+        pairs.emplace_back(settings[i].name, settings[i].value);
+    }
+    return pairs;
+}
+
+Result<nixl_context> publish(std::unique_ptr<Context> context) {
+    static std::mutex publishing; // two contexts opening at once
+    const std::lock_guard lock(publishing);
+    for (uint32_t i = 0; i < MAX_CONTEXTS; ++i) {
+        ContextSlot& slot = context_slot(i);
+        if (slot.generation.load() != 0 || slot.context != nullptr)
+            continue;
+        slot.context = std::move(context);
+        const uint32_t generation = ++slot.last_generation;
+        slot.generation.store(generation);
+        return nixl_context{i, generation};
+    }
+    return Error(Code::AGAIN, std::to_string(MAX_CONTEXTS) + " contexts are open",
+                 "close contexts that are no longer needed");
+}
+
+Result<nixl_context> open_context(const nixl_setting* settings, uint32_t count) {
+    NIXL_ASSIGN_OR_RETURN(const auto pairs, to_pairs(settings, count));
+    NIXL_ASSIGN_OR_RETURN(auto context, Context::open(pairs, parts()));
+    return publish(std::move(context));
+}
+
+Result<void> close_context(nixl_context handle) {
+    if (handle.index >= MAX_CONTEXTS || handle.generation == 0)
+        return Error(Code::INVALID_ARGUMENT, "the context handle is none");
+    if (inside_now(handle.index))
+        return Error(Code::BUSY, "the context cannot be closed from one of its callbacks");
+    ContextSlot& slot = context_slot(handle.index);
+    uint32_t generation = handle.generation;
+    // From here on every call on it answers STALE.
+    if (!slot.generation.compare_exchange_strong(generation, 0))
+        return Error(Code::STALE, "the context was closed already");
+    if (slot.context->inherited()) {
+        (void)slot.context.release(); // the parent's; its threads do not exist here
+        return {};
+    }
+    slot.context->drain();
+    wait_until_outside(handle.index);
+    slot.context->close();
+    slot.context.reset();
+    return {};
+}
+
+bool usable(nixl_context handle) {
+    return handle.generation != 0 &&
+           context_slot(handle.index).generation.load() == handle.generation &&
+           !context_slot(handle.index).context->inherited();
+}
+
+} // namespace
+
+extern "C" {
+
+nixl_status nixl_context_open(const nixl_setting* settings, uint32_t count, nixl_context* out) {
+    if (out == nullptr)
+        return fail(Code::INVALID_ARGUMENT, "out is NULL");
+    return to_status(open_context(settings, count), out);
+}
+
+nixl_status nixl_context_close(nixl_context handle) { return to_status(close_context(handle)); }
+
+nixl_status nixl_default_context(nixl_context* out) {
+    if (out == nullptr)
+        return fail(Code::INVALID_ARGUMENT, "out is NULL");
+    Default& mine = the_default();
+    const std::lock_guard lock(mine.mutex);
+    if (!usable(mine.handle)) {
+        auto opened = open_context(nullptr, 0);
+        if (!opened.ok())
+            return fail(opened.error());
+        mine.handle = opened.value();
+    }
+    *out = mine.handle;
+    return NIXL_OK;
+}
+
+nixl_status nixl_default_open(const nixl_setting* settings, uint32_t count, nixl_context* out) {
+    if (out == nullptr)
+        return fail(Code::INVALID_ARGUMENT, "out is NULL");
+    Default& mine = the_default();
+    const std::lock_guard lock(mine.mutex);
+    if (usable(mine.handle)) {
+        auto pairs = to_pairs(settings, count);
+        if (!pairs.ok())
+            return fail(pairs.error());
+        auto wanted = Settings::load(pairs.value());
+        if (!wanted.ok())
+            return fail(wanted.error());
+        const Call call(mine.handle);
+        if (!call)
+            return last_code();
+        if (call->given() != wanted.value().given())
+            return fail(Code::ALREADY_EXISTS, "nixl is initialised already, with other settings",
+                        "finalize first, or change settings with configure");
+        *out = mine.handle;
+        return NIXL_OK;
+    }
+    auto opened = open_context(settings, count);
+    if (!opened.ok())
+        return fail(opened.error());
+    *out = mine.handle = opened.value();
+    return NIXL_OK;
+}
+
+nixl_status nixl_default_close(void) {
+    Default& mine = the_default();
+    const std::lock_guard lock(mine.mutex);
+    if (mine.handle.generation == 0)
+        return NIXL_OK;
+    const auto closed = close_context(mine.handle);
+    if (!closed.ok() && closed.error().code != Code::STALE)
+        return fail(closed.error());
+    mine.handle = {};
+    return NIXL_OK;
+}
+
+nixl_status nixl_context_configure(nixl_context handle, const nixl_setting* settings,
+                                   uint32_t count) {
+    const Call call(handle);
+    if (!call)
+        return last_code();
+    const auto pairs = to_pairs(settings, count);
+    return pairs.ok() ? to_status(call->configure(pairs.value())) : fail(pairs.error());
+}
+
+nixl_status nixl_report(nixl_context handle, const char* section, char* out, size_t capacity,
+                        size_t* needed) {
+    if (section == nullptr)
+        return fail(Code::INVALID_ARGUMENT, "section is NULL");
+    Result<std::string> text = Error(Code::INTERNAL, "");
+    if (handle.generation == 0) { // a context of its own, that lives as long as the call
+        auto context = Context::open({}, parts());
+        if (!context.ok())
+            return fail(context.error());
+        text = context.value()->report(section);
+        context.value()->drain();
+        context.value()->close();
+    } else {
+        const Call call(handle);
+        if (!call)
+            return last_code();
+        text = call->report(section);
+    }
+    return text.ok() ? copy_text(text.value(), out, capacity, needed) : fail(text.error());
+}
+
+nixl_status nixl_backend_add(nixl_context handle, const struct nixl_backend_v1* backend) {
+    const Call call(handle);
+    if (!call)
+        return last_code();
+    if (backend == nullptr)
+        return fail(Code::INVALID_ARGUMENT, "backend is NULL");
+    return to_status(call->add_backend(*backend));
+}
+
+nixl_status nixl_memory_trim(nixl_context handle, uint64_t* released) {
+    const Call call(handle);
+    if (!call)
+        return last_code();
+    const uint64_t bytes = call->trim();
+    if (released != nullptr)
+        *released = bytes;
+    return NIXL_OK;
+}
+
+nixl_status nixl_memory_figures(int32_t device, uint64_t* free_bytes, uint64_t* total_bytes) {
+    if (device >= 0)
+        return fail(Error(Code::NOT_FOUND, "GPU " + std::to_string(device) + " not present: " +
+                                               gpu_presence().reason));
+    const auto figures = host_memory();
+    if (!figures.ok())
+        return fail(figures.error());
+    if (free_bytes != nullptr)
+        *free_bytes = figures.value().free_bytes;
+    if (total_bytes != nullptr)
+        *total_bytes = figures.value().total_bytes;
+    return NIXL_OK;
+}
+
+nixl_status nixl_device_count(uint32_t* out) {
+    if (out == nullptr)
+        return fail(Code::INVALID_ARGUMENT, "out is NULL");
+    *out = gpu_presence().count;
+    return NIXL_OK;
+}
+
+nixl_status nixl_telemetry_enable(nixl_context handle, int enabled) {
+    const Call call(handle);
+    if (!call)
+        return last_code();
+    call->telemetry().enable(enabled != 0);
+    return NIXL_OK;
+}
+
+nixl_status nixl_telemetry_reset(nixl_context handle) {
+    const Call call(handle);
+    if (!call)
+        return last_code();
+    call->telemetry().reset();
+    return NIXL_OK;
+}
+
+nixl_status nixl_telemetry_read(nixl_context handle, nixl_metrics* out) {
+    const Call call(handle);
+    if (!call)
+        return last_code();
+    if (out == nullptr)
+        return fail(Code::INVALID_ARGUMENT, "out is NULL");
+    nixl_metrics metrics{};
+    call->telemetry().read(metrics);
+    fill_struct(out, metrics);
+    return NIXL_OK;
+}
+
+} // extern "C"

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "capi/presence.h"
+
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include <linux/membarrier.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+namespace nixl::core {
+
+namespace {
+
+/// All threads that ever made a call and still live.
+struct Threads {
+    std::mutex mutex;
+    std::vector<const Presence*> list;
+};
+
+Threads& threads() {
+    static Threads* all = new Threads; // style: never destroyed, threads may end after main() has
+    return *all;
+}
+
+long membarrier(int command) noexcept { return syscall(SYS_membarrier, command, 0, 0); }
+
+bool find_out() noexcept {
+#if defined(__SANITIZE_THREAD__)
+    return false; // the sanitizer does not know membarrier
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+    return false;
+#endif
+#endif
+    return membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) == 0;
+}
+
+const bool cheap = find_out();
+
+} // namespace
+
+bool presence_is_cheap() noexcept { return cheap; }
+
+Presence::Presence() {
+    const std::lock_guard lock(threads().mutex);
+    threads().list.push_back(this);
+}
+
+Presence::~Presence() {
+    const std::lock_guard lock(threads().mutex);
+    std::erase(threads().list, this);
+}
+
+bool inside_now(uint32_t context) noexcept {
+    return (presence().inside.load(std::memory_order_relaxed) >> context & 1) != 0;
+}
+
+void wait_until_outside(uint32_t context) noexcept {
+    if (cheap)
+        membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+    for (;;) {
+        bool somebody = false;
+        {
+            const std::lock_guard lock(threads().mutex);
+            for (const Presence* other : threads().list)
+                if (other != &presence())
+                    somebody |= (other->inside.load() >> context & 1) != 0;
+        }
+        if (!somebody)
+            return;
+        std::this_thread::yield(); // calls end soon: nothing is in flight any more
+    }
+}
+
+} // namespace nixl::core

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: Apache-2.0
+// Opening and closing a context, its buffers and its settings.
+#include "engine/context.h"
+
+#include <algorithm>
+#include <mutex>
+
+#include <pthread.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "platform/system.h"
+
+namespace nixl::core {
+
+namespace {
+
+constexpr uint32_t MAX_DEFAULT_LANES = 8;
+constexpr uint32_t MAX_DEFAULT_WORKERS = 16;
+constexpr int64_t CLOSE_TIMEOUT_NS = 100'000'000;
+
+std::atomic<uint32_t> forks{0};
+
+} // namespace
+
+uint32_t fork_epoch() noexcept { return forks.load(std::memory_order_relaxed); }
+
+void watch_forks() {
+    static std::once_flag once; // the handler cannot be taken back, so it is set once per process
+    std::call_once(once, [] {
+        pthread_atfork(nullptr, nullptr, [] { forks.fetch_add(1, std::memory_order_relaxed); });
+    });
+}
+
+Context::Context(Settings settings)
+    : fork_epoch_(fork_epoch()), settings_(std::move(settings)), host_table_(Host::table()) {}
+
+// transfers_ first: its lanes close their queues; then regions, which detach from backends.
+Context::~Context() = default;
+
+bool Context::inherited() const noexcept { return fork_epoch_ != fork_epoch(); }
+
+Result<std::unique_ptr<Context>> Context::open(std::span<const Settings::Pair> given,
+                                               const Parts& parts) {
+    watch_forks();
+    NIXL_ASSIGN_OR_RETURN(Settings settings, Settings::load(given));
+    std::unique_ptr<Context> context(new Context(std::move(settings))); // style: owned at once
+    NIXL_RETURN_IF_ERROR(context->start(parts));
+    return context;
+}
+
+TransferLimits Context::limits_from_settings() const {
+    TransferLimits limits;
+    const auto lanes = static_cast<uint32_t>(settings_.number("lanes"));
+    limits.lanes = lanes != 0 ? lanes : std::min(usable_cpus(), MAX_DEFAULT_LANES);
+    limits.requests = static_cast<uint32_t>(settings_.number("request_slots"));
+    limits.chunk_bytes = settings_.number("chunk_size");
+    limits.chunks = static_cast<uint32_t>(settings_.number("pipeline_chunks"));
+    limits.policy = static_cast<PathPolicy>(settings_.number("path_policy"));
+    return limits;
+}
+
+Result<void> Context::start(const Parts& parts) {
+    TransferLimits limits;
+    uint64_t pool_bytes = 0;
+    uint32_t worker_count = 0;
+    std::string decorators, plugin_dir;
+    {
+        const MutexLock lock(mutex_);
+        limits = limits_from_settings();
+        pool_bytes = settings_.number("pool_size");
+        worker_count = static_cast<uint32_t>(settings_.number("workers"));
+        decorators = settings_.text("decorators");
+        plugin_dir = settings_.text("plugin_dir");
+        telemetry_.enable(settings_.flag("enable_telemetry"));
+        log_set_level(static_cast<Level>(settings_.number("log_level")));
+        if (settings_.text("enable_gpu") == "true" || settings_.number("sim_gpus") != 0)
+            return Error(Code::UNSUPPORTED, "enable_gpu: " + gpu_presence().reason,
+                         "leave enable_gpu at auto to use host memory and storage");
+    }
+    if (worker_count == 0)
+        worker_count = std::min(usable_cpus(), MAX_DEFAULT_WORKERS);
+    pool_ = std::make_unique<WorkerPool>(worker_count);
+    registry_ = std::make_unique<BackendRegistry>(host_table_);
+    NIXL_RETURN_IF_ERROR(registry_->set_decorators(decorators, parts.decorators));
+    registry_->add_built_in(parts.backends);
+    registry_->load_folders(plugin_dir);
+    if (!parts.installed_plugins.empty())
+        registry_->load_folders(parts.installed_plugins);
+    regions_ = std::make_unique<RegionTable>(*registry_);
+    router_ = std::make_unique<Router>(*registry_);
+    staging_ = std::make_unique<StagingPool>(*regions_, pool_bytes);
+    transfers_ = std::make_unique<Transfers>(*registry_, *regions_, *router_, *staging_, telemetry_,
+                                             limits);
+    peers_ = std::make_unique<Peers>(*registry_);
+    return {};
+}
+
+void Context::drain() {
+    const uint64_t timeout = [this] {
+        const MutexLock lock(mutex_);
+        return settings_.nanoseconds("drain_timeout");
+    }();
+    const auto idle = [](void* self) {
+        return static_cast<Transfers*>(self)->in_flight() == 0;
+    };
+    const uint64_t end = deadline_after(static_cast<int64_t>(timeout));
+    if (transfers_->drive_until(idle, transfers_.get(), end))
+        return;
+    transfers_->cancel_all();
+    // What can be cancelled comes back at once; a tenth of the drain time is enough for it.
+    transfers_->drive_until(idle, transfers_.get(),
+                            deadline_after(static_cast<int64_t>(timeout / 10 + 1'000'000)));
+    transfers_->report_stuck();
+}
+
+void Context::close() {
+    const auto idle = [](void* self) {
+        return static_cast<Transfers*>(self)->in_flight() == 0;
+    };
+    // What calls that were inside still posted while drain() ran.
+    transfers_->drive_until(idle, transfers_.get(), deadline_after(CLOSE_TIMEOUT_NS));
+    transfers_->stop_progress();
+    const bool stuck = transfers_->quarantine();
+    peers_->close();
+    staging_->trim();
+    regions_->detach_all();
+    transfers_->close_queues();
+    for (const auto& backend : registry_->backends())
+        backend->close();
+    if (stuck) { // operations may still come back to all of this
+        (void)transfers_.release();
+        (void)pool_.release();
+        (void)registry_.release();
+        (void)peers_.release();
+        (void)staging_.release();
+        (void)regions_.release();
+        (void)router_.release();
+    }
+}
+
+Result<nixl_buffer> Context::classify(Result<nixl_buffer> made) {
+    if (!made.ok())
+        return made;
+    Region* region = regions_->find(made.value());
+    auto number = router_->intern(region->kind_class);
+    if (!number.ok()) {
+        (void)regions_->free(made.value());
+        return std::move(number).error();
+    }
+    region->class_number = number.value();
+    return made;
+}
+
+Result<nixl_buffer> Context::wrap(void* address, uint64_t bytes, uint32_t kind, int32_t device,
+                                  uint32_t flags) {
+    return classify(regions_->wrap(address, bytes, kind, device, flags));
+}
+
+Result<nixl_buffer> Context::allocate(uint64_t bytes, uint32_t kind, int32_t device,
+                                      uint32_t flags) {
+    return classify(regions_->allocate(bytes, kind, device, flags));
+}
+
+Result<nixl_buffer> Context::open_storage(FileOptions options) {
+    {
+        const MutexLock lock(mutex_);
+        if (settings_.flag("allow_raw_write"))
+            options.flags |= NIXL_BUFFER_FORCE;
+    }
+    return classify(regions_->open_storage(options));
+}
+
+Result<void> Context::flush(nixl_buffer buffer) {
+    Region* region = regions_->find(buffer);
+    if (region == nullptr)
+        return Error(Code::STALE, "the buffer was freed");
+    for (const auto& backend : registry_->backends())
+        if (region->registered(backend->number))
+            NIXL_RETURN_IF_ERROR(backend->flush(region->registration(backend->number)));
+    return {};
+}
+
+Result<void> Context::free(nixl_buffer buffer, int64_t timeout_ns) {
+    auto freed = regions_->free(buffer);
+    if (freed.ok() || freed.error().code != Code::BUSY || timeout_ns == 0)
+        return freed;
+    struct Wanted {
+        RegionTable& regions;
+        nixl_buffer buffer;
+        Result<void> result;
+    } wanted{*regions_, buffer, std::move(freed)};
+    transfers_->drive_until(
+        [](void* argument) {
+            auto& w = *static_cast<Wanted*>(argument);
+            w.result = w.regions.free(w.buffer);
+            return w.result.ok() || w.result.error().code != Code::BUSY;
+        },
+        &wanted, deadline_after(timeout_ns));
+    return std::move(wanted.result);
+}
+
+Result<void> Context::configure(std::span<const Settings::Pair> given) {
+    const MutexLock lock(mutex_);
+    NIXL_RETURN_IF_ERROR(settings_.change(given));
+    transfers_->set_limits(limits_from_settings());
+    staging_->set_limit(settings_.number("pool_size"));
+    log_set_level(static_cast<Level>(settings_.number("log_level")));
+    for (const auto& [name, value] : given)
+        if (name == "enable_telemetry")
+            telemetry_.enable(settings_.flag("enable_telemetry"));
+    return {};
+}
+
+std::map<std::string, std::string, std::less<>> Context::given() {
+    const MutexLock lock(mutex_);
+    return settings_.given();
+}
+
+Result<void> Context::add_backend(const nixl_backend_v1& table) {
+    const MutexLock lock(mutex_);
+    NIXL_RETURN_IF_ERROR(registry_->add(table, BackendOrigin::ADDED, "the program", nullptr));
+    router_->forget();
+    return {};
+}
+
+std::optional<std::string> Context::config(std::string_view key) {
+    const MutexLock lock(mutex_);
+    const std::string* value = settings_.find(key);
+    return value != nullptr ? std::optional<std::string>(*value) : std::nullopt;
+}
+
+uint32_t Context::counter(std::string_view name) {
+    const MutexLock lock(counters_mutex_);
+    const auto found = std::find(counter_names_.begin(), counter_names_.end(), name);
+    const auto number = static_cast<uint32_t>(found - counter_names_.begin());
+    if (found == counter_names_.end() && number < MAX_COUNTERS)
+        counter_names_.emplace_back(name);
+    return number;
+}
+
+void Context::count(uint32_t counter, uint64_t add) noexcept {
+    if (counter < MAX_COUNTERS)
+        counters_[counter].fetch_add(add, std::memory_order_relaxed);
+}
+
+void Context::wake(void* host_queue) noexcept { static_cast<LaneQueue*>(host_queue)->lane->notify(); }
+
+Code Context::run(void (*work)(void*), void* argument) { return pool_->run(work, argument); }
+
+uint32_t Context::workers() noexcept { return pool_->threads(); }
+
+void* Context::staging_get(uint32_t, int32_t, uint64_t bytes) {
+    return staging_ != nullptr ? staging_->take_memory(bytes) : nullptr;
+}
+
+void Context::staging_put(void* staging) { staging_->give_memory(staging); }
+
+void Context::peer_event(nixl_peer_id peer, int event, int32_t detail) {
+    if (peers_ != nullptr)
+        peers_->event(peer, event, detail);
+}
+
+Code Context::notified(nixl_peer_id peer, const void* message, uint64_t bytes) {
+    return peers_ != nullptr ? peers_->notified(peer, message, bytes) : Code::AGAIN;
+}
+
+} // namespace nixl::core

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// Buffers that cross between contexts.
+#include "engine/context.h"
+
+namespace nixl::core {
+
+Result<std::vector<uint8_t>> Context::export_buffer(nixl_buffer buffer) {
+    Region* region = regions_->find(buffer);
+    if (region == nullptr)
+        return Error(Code::STALE, "the buffer was freed");
+    bool hit = false;
+    for (const auto& backend : registry_->backends())
+        if (backend->available() && backend->table().export_region != nullptr)
+            NIXL_RETURN_IF_ERROR(regions_->ensure_registered(*region, *backend, &hit));
+    return peers_->export_region(*region);
+}
+
+Result<nixl_buffer> Context::import_buffer(nixl_peer handle, std::span<const uint8_t> exported,
+                                           int32_t accessing_device) {
+    const Peer* peer = peers_->find(handle);
+    if (peer == nullptr)
+        return Error(Code::STALE, "the peer was disconnected");
+    if (peer->state.load() == NIXL_PEER_DOWN)
+        return Error(Code::DISCONNECTED, "peer " + peer->name + " is down");
+    NIXL_ASSIGN_OR_RETURN(const ExportedBuffer parsed, Peers::parse(exported));
+    NIXL_ASSIGN_OR_RETURN(const auto imported,
+                          peers_->import_region(*peer, parsed, accessing_device));
+    RegionClass kind_class{parsed.kind, parsed.device, 0};
+    for (const auto& [number, registration] : imported)
+        kind_class.peer_backends |= 1u << number;
+    auto made = classify(
+        regions_->add_remote(kind_class, parsed.bytes, parsed.flags, handle, imported));
+    if (!made.ok())
+        for (const auto& [number, registration] : imported)
+            registry_->backends()[number]->detach(registration);
+    return made;
+}
+
+Result<void> Context::notify(nixl_peer handle, std::span<const uint8_t> message) {
+    const Peer* peer = peers_->find(handle);
+    if (peer == nullptr)
+        return Error(Code::STALE, "the peer was disconnected");
+    if (message.size() > Peers::MAX_NOTIFICATION_BYTES)
+        return Error(Code::OUT_OF_RANGE, "a notification has at most " +
+                                             std::to_string(Peers::MAX_NOTIFICATION_BYTES) +
+                                             " bytes, not " + std::to_string(message.size()));
+    if (peer->state.load() == NIXL_PEER_DOWN)
+        return Error(Code::DISCONNECTED, "peer " + peer->name + " is down");
+    for (const auto& backend : registry_->backends()) {
+        if ((peer->backends >> backend->number & 1) == 0 || backend->table().notify == nullptr ||
+            (backend->caps().flags & NIXL_CAP_NOTIFY) == 0)
+            continue;
+        const Code code = transfers_->notify(backend->number, Peers::id_of(*peer), message);
+        if (code != Code::OK)
+            return Error(code, "notification to " + peer->name + " over " + backend->name());
+        return {};
+    }
+    return Error(Code::UNSUPPORTED, "no transport to " + peer->name + " carries notifications");
+}
+
+} // namespace nixl::core

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a context says of itself, as JSON.
+#include <algorithm>
+
+#include "base/json.h"
+#include "engine/context.h"
+#include "platform/system.h"
+#include "transfer/pipeline.h"
+
+namespace nixl::core {
+
+namespace {
+
+const char* origin_name(BackendOrigin origin) noexcept {
+    switch (origin) {
+    case BackendOrigin::BUILT_IN: return "built in";
+    case BackendOrigin::PLUGIN: return "plug-in";
+    case BackendOrigin::ADDED: return "added";
+    }
+    return "";
+}
+
+} // namespace
+
+std::string Context::backends_json() const {
+    JsonWriter json;
+    json.array();
+    for (const auto& backend : registry_->backends()) {
+        const nixl_caps& caps = backend->caps();
+        json.object().key("name").value(backend->name());
+        json.key("origin").value(origin_name(backend->origin()));
+        json.key("source").value(backend->source());
+        json.key("available").value(backend->available());
+        json.key("reason").value(backend->unavailable());
+        json.key("engine").value(caps.detail != nullptr ? caps.detail : "");
+        json.key("simulated").value((caps.flags & NIXL_CAP_SIMULATED) != 0);
+        json.key("max_element_bytes").value(caps.max_element_bytes);
+        json.key("pairs").array();
+        for (uint32_t i = 0; i < caps.pair_count; ++i) {
+            json.object().key("source").value(kind_name(caps.pairs[i].source_kind));
+            json.key("target").value(kind_name(caps.pairs[i].target_kind)).end();
+        }
+        json.end().end();
+    }
+    json.end();
+    return json.text();
+}
+
+std::string Context::plugins_json() const {
+    JsonWriter json;
+    json.object().key("loaded").array();
+    for (const auto& backend : registry_->backends())
+        if (backend->origin() == BackendOrigin::PLUGIN)
+            json.object().key("name").value(backend->name()).key("source").value(backend->source())
+                .end();
+    json.end().key("refused").array();
+    for (const RefusedPlugin& plugin : registry_->refused())
+        json.object().key("source").value(plugin.source).key("reason").value(plugin.reason).end();
+    json.end().end();
+    return json.text();
+}
+
+std::string Context::capabilities_json() const {
+    // One entry per capability that users ask for; the engines that provide them are not here yet.
+    const std::string gpu = gpu_presence().reason;
+    JsonWriter json;
+    json.object();
+    const auto absent = [&json](const char* name, const std::string& reason) {
+        json.key(name).object().key("available").value(false).key("reason").value(reason).end();
+    };
+    absent("gdrcopy", "gdrcopy: " + gpu);
+    absent("ucx", "ucx: the UCX transport is not part of this build");
+    absent("gds", "gds: the GPUDirect Storage engine is not part of this build");
+    json.end();
+    return json.text();
+}
+
+std::string Context::memory_json() {
+    uint64_t buffers = 0, bytes = 0, library_bytes = 0, internal = 0;
+    regions_->for_each([&](const Region& region) {
+        if (region.internal) {
+            ++internal;
+            return;
+        }
+        ++buffers;
+        bytes += region.storage() ? 0 : region.bytes;
+        library_bytes += (region.region_flags & NIXL_REGION_LIBRARY) != 0 ? region.bytes : 0;
+    });
+    JsonWriter json;
+    json.object().key("buffers").value(buffers).key("memory_bytes").value(bytes);
+    json.key("allocated_bytes").value(library_bytes);
+    json.key("staging_blocks").value(internal).key("staging_bytes").value(staging_->bytes());
+    json.key("requests_in_flight").value(transfers_->in_flight()).end();
+    return json.text();
+}
+
+std::string Context::metrics_json() const {
+    nixl_metrics metrics{};
+    telemetry_.read(metrics);
+    JsonWriter json;
+    json.object().key("enabled").value(metrics.enabled != 0);
+    json.key("transfers").value(metrics.transfers).key("failures").value(metrics.failures);
+    json.key("bytes").value(metrics.bytes).key("busy_ns").value(metrics.busy_ns);
+    json.key("staged_bytes").value(metrics.staged_bytes);
+    json.key("abandoned").value(metrics.abandoned);
+    json.key("short_retries").value(metrics.short_retries).end();
+    return json.text();
+}
+
+Result<std::string> Context::report(std::string_view section) {
+    const MutexLock lock(mutex_);
+    if (section == "config")
+        return settings_.to_json();
+    if (section == "backends")
+        return backends_json();
+    if (section == "plugins")
+        return plugins_json();
+    if (section == "paths")
+        return router_->to_json();
+    if (section == "capabilities")
+        return capabilities_json();
+    if (section == "memory")
+        return memory_json();
+    if (section == "metrics")
+        return metrics_json();
+    if (section == "abandoned")
+        return transfers_->abandoned_json();
+    return Error(Code::INVALID_ARGUMENT, "no report section '" + std::string(section) + "'",
+                 "config, backends, plugins, paths, capabilities, memory, metrics or abandoned");
+}
+
+Result<std::string> Context::explain(nixl_buffer source, nixl_buffer target, uint64_t bytes) {
+    const Region* from = regions_->find(source);
+    const Region* to = regions_->find(target);
+    if (from == nullptr || to == nullptr)
+        return Error(Code::STALE, "the buffer was freed");
+    NIXL_ASSIGN_OR_RETURN(const Route* route,
+                          router_->find(from->class_number, to->class_number, bytes));
+    const TransferLimits limits = transfers_->limits();
+    return route->to_json(std::min(limits.chunk_bytes * limits.chunks, bytes));
+}
+
+std::string Context::path_of(const Request& request) {
+    return request.route->to_json(request.pipeline ? request.pipeline->staging_bytes() : 0);
+}
+
+} // namespace nixl::core

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "memory/region_table.h"
+
+#include <cerrno>
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/checked.h"
+#include "base/log.h"
+#include "memory/storage_file.h"
+
+namespace nixl::core {
+
+namespace {
+
+const char* kind_text(uint32_t kind) noexcept {
+    static constexpr const char* NAMES[] = {"none",    "host", "pinned", "device",
+                                            "managed", "file", "block",  "object"};
+    return kind < NIXL_KIND_COUNT ? NAMES[kind] : "unknown";
+}
+
+Error no_device_memory(uint32_t kind) {
+    return Error(Code::UNSUPPORTED,
+                 std::string("memory of kind ") + kind_text(kind) +
+                     ": the GPU engine is not part of this build",
+                 "use HOST or HOST_PINNED memory");
+}
+
+/// Best effort, as it only avoids page faults while there is no GPU that needs it.
+bool lock_pages(const void* address, uint64_t bytes) {
+    if (bytes == 0 || ::mlock(address, bytes) == 0)
+        return bytes != 0;
+    NIXL_LOG(DEBUG, "mlock of " + std::to_string(bytes) + " bytes: " + errno_text(errno) +
+                        "; going on without (see ulimit -l)");
+    return false;
+}
+
+} // namespace
+
+void RegionTable::detach_all() noexcept {
+    for_each([this](Region& region) { take_apart(region); });
+}
+
+Result<Region*> RegionTable::take() {
+    Region* region = slots_.take();
+    if (region == nullptr)
+        return Error(Code::AGAIN, "all " + std::to_string(MAX_REGIONS) + " buffer slots are in use",
+                     "free buffers that are no longer needed");
+    return region;
+}
+
+nixl_buffer RegionTable::publish(Region& region) noexcept {
+    region.open_word();
+    return {region.index, region.generation.load(std::memory_order_relaxed)};
+}
+
+Result<nixl_buffer> RegionTable::wrap(void* address, uint64_t bytes, uint32_t kind, int32_t device,
+                                      uint32_t flags) {
+    uint64_t end = 0;
+    if (kind == NIXL_KIND_DEVICE || kind == NIXL_KIND_MANAGED)
+        return no_device_memory(kind);
+    if (kind != NIXL_KIND_HOST && kind != NIXL_KIND_PINNED)
+        return Error(Code::INVALID_ARGUMENT,
+                     "kind " + std::to_string(kind) + " is not a kind of memory");
+    if (address == nullptr && bytes > 0)
+        return Error(Code::INVALID_ARGUMENT,
+                     "address is NULL for " + std::to_string(bytes) + " bytes");
+    if (!checked_add(reinterpret_cast<uintptr_t>(address), bytes, &end))
+        return Error(Code::INVALID_ARGUMENT, "the range of " + std::to_string(bytes) +
+                                                 " bytes wraps round the end of the address space");
+    NIXL_ASSIGN_OR_RETURN(Region * region, take());
+    const bool pin = kind == NIXL_KIND_PINNED || (flags & NIXL_BUFFER_PIN) != 0;
+    region->kind_class = {pin ? uint32_t{NIXL_KIND_PINNED} : kind, -1, 0};
+    (void)device; // host memory has no device index
+    region->memory_address = reinterpret_cast<uintptr_t>(address);
+    region->bytes = bytes;
+    region->flags = flags;
+    region->region_flags = (flags & NIXL_BUFFER_READ_ONLY) != 0 ? uint32_t{NIXL_REGION_READ_ONLY} : 0;
+    region->locked = pin && lock_pages(address, bytes);
+    return publish(*region);
+}
+
+Result<nixl_buffer> RegionTable::allocate(uint64_t bytes, uint32_t kind, int32_t device,
+                                          uint32_t flags, bool internal) {
+    if (kind == NIXL_KIND_DEVICE || kind == NIXL_KIND_MANAGED)
+        return no_device_memory(kind);
+    if (kind != NIXL_KIND_HOST && kind != NIXL_KIND_PINNED)
+        return Error(Code::INVALID_ARGUMENT,
+                     std::string("memory of kind ") + kind_text(kind) + " cannot be allocated");
+    if (bytes == 0)
+        return Error(Code::INVALID_ARGUMENT, "cannot allocate 0 bytes", "ask for at least one byte");
+    if (bytes > static_cast<uint64_t>(INT64_MAX))
+        return Error(Code::NO_MEMORY, "cannot allocate " + std::to_string(bytes) + " bytes");
+    Descriptor memfd;
+    NIXL_ASSIGN_OR_RETURN(Mapping mapping, Mapping::shareable(bytes, &memfd));
+    NIXL_ASSIGN_OR_RETURN(nixl_buffer buffer, wrap(mapping.data(), bytes, kind, device, flags));
+    Region& region = slots_.at(buffer.index);
+    region.region_flags |= NIXL_REGION_LIBRARY;
+    region.mapping = std::move(mapping);
+    region.descriptor = std::move(memfd);
+    region.internal = internal;
+    return buffer;
+}
+
+Result<nixl_buffer> RegionTable::open_storage(const FileOptions& options) {
+    NIXL_ASSIGN_OR_RETURN(StorageFile file, StorageFile::open(options));
+    NIXL_ASSIGN_OR_RETURN(Region * region, take());
+    region->kind_class = {options.kind, -1, 0};
+    region->bytes = file.bytes;
+    region->file_offset = options.offset;
+    region->flags = options.flags;
+    region->region_flags =
+        ((options.flags & NIXL_BUFFER_READ_ONLY) != 0 ? uint32_t{NIXL_REGION_READ_ONLY} : 0) |
+        ((options.flags & NIXL_BUFFER_DIRECT) != 0 ? uint32_t{NIXL_REGION_DIRECT} : 0);
+    region->descriptor = std::move(file.descriptor);
+    region->path = options.path;
+    return publish(*region);
+}
+
+Result<nixl_buffer> RegionTable::add_remote(const RegionClass& kind_class, uint64_t bytes,
+                                            uint32_t flags, nixl_peer peer,
+                                            const std::vector<std::pair<uint32_t, void*>>&
+                                                registrations) {
+    NIXL_ASSIGN_OR_RETURN(Region * region, take());
+    region->kind_class = kind_class;
+    region->bytes = bytes;
+    region->flags = flags;
+    region->peer = peer;
+    for (const auto& [backend, registration] : registrations)
+        region->set_registration(backend, registration);
+    return publish(*region);
+}
+
+Result<void> RegionTable::ensure_registered(Region& region, Backend& backend, bool* hit) {
+    *hit = region.registered(backend.number);
+    if (*hit)
+        return {};
+    if (region.kind_class.remote())
+        return Error(Code::UNSUPPORTED, "the peer's buffer was not exported for " + backend.name());
+    nixl_region_desc desc{};
+    desc.struct_size = sizeof desc;
+    desc.kind = region.kind_class.kind;
+    desc.address = region.storage() ? region.file_offset : region.memory_address;
+    desc.bytes = region.bytes;
+    desc.device = region.kind_class.device;
+    desc.fd = region.descriptor.get();
+    desc.flags = region.region_flags;
+    desc.uri = region.storage() ? region.path.c_str() : nullptr;
+    const MutexLock lock(registering_);
+    if (region.registered(backend.number))
+        return {};
+    NIXL_ASSIGN_OR_RETURN(void* registration, backend.attach(desc));
+    region.set_registration(backend.number, registration);
+    return {};
+}
+
+Result<void> RegionTable::free(nixl_buffer buffer) {
+    Region* region = find(buffer);
+    if (region == nullptr || !region->start_closing())
+        return Error(Code::STALE, "the buffer was freed already");
+    if (const uint32_t users = region->users(); users != 0) {
+        region->stop_closing();
+        return Error(Code::BUSY, "the buffer is used by " + std::to_string(users) +
+                                     " operation(s) in flight",
+                     "wait for the transfers, or free with a timeout");
+    }
+    SlotMap<Region>::retire(*region);
+    take_apart(*region);
+    slots_.give(*region);
+    return {};
+}
+
+void RegionTable::take_apart(Region& region) noexcept {
+    region.close_word();
+    for (const auto& backend : registry_.backends()) {
+        if (!region.registered(backend->number))
+            continue;
+        backend->detach(region.registration(backend->number));
+        region.clear_registration(backend->number);
+    }
+    if (region.locked)
+        ::munlock(reinterpret_cast<void*>(region.memory_address), region.bytes);
+    region.locked = false;
+    region.mapping = Mapping();
+    region.descriptor.reset();
+    region.path.clear();
+    region.kind_class = {};
+    region.memory_address = 0;
+    region.bytes = 0;
+    region.internal = false;
+    region.peer = {};
+}
+
+void RegionTable::quarantine(Region& region) noexcept {
+    region.close_word();
+    for (uint32_t i = 0; i < MAX_BACKENDS; ++i)
+        region.clear_registration(i);
+    region.mapping.abandon();
+    region.locked = false;
+    // Not closed either: its number could be reused under the operation.
+    (void)region.descriptor.release();
+}
+
+} // namespace nixl::core

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// All regions of a context: making them from memory, files and devices, registering them with backends,
+// and taking them apart when nothing uses them.
+#pragma once
+
+#include <string>
+
+#include "memory/region.h"
+
+namespace nixl::core {
+
+struct FileOptions {
+    std::string path;
+    uint32_t kind = NIXL_KIND_FILE;
+    uint64_t offset = 0;
+    uint64_t bytes = 0; ///< 0: to the end of what is there
+    uint32_t flags = 0; ///< NIXL_BUFFER_*
+};
+
+/// Threads: any thread.
+class RegionTable {
+  public:
+    explicit RegionTable(const BackendRegistry& registry) : registry_(registry), slots_(MAX_REGIONS) {}
+    ~RegionTable() { detach_all(); }
+
+    static constexpr uint32_t MAX_REGIONS = 1u << 20;
+
+    Result<nixl_buffer> wrap(void* address, uint64_t bytes, uint32_t kind, int32_t device,
+                             uint32_t flags);
+    Result<nixl_buffer> allocate(uint64_t bytes, uint32_t kind, int32_t device, uint32_t flags,
+                                 bool internal = false);
+    Result<nixl_buffer> open_storage(const FileOptions& options);
+    /// An imported region of a peer with its registrations, which it owns from here on when OK.
+    Result<nixl_buffer> add_remote(const RegionClass& kind_class, uint64_t bytes, uint32_t flags,
+                                   nixl_peer peer,
+                                   const std::vector<std::pair<uint32_t, void*>>& registrations);
+
+    [[nodiscard]] Region* find(nixl_buffer buffer) noexcept {
+        return slots_.find(buffer.index, buffer.generation);
+    }
+
+    /// Registers the region with the backend unless it is already. `hit` tells which.
+    Result<void> ensure_registered(Region& region, Backend& backend, bool* hit);
+
+    /// Frees a region that nothing uses. BUSY otherwise, and it stays as it was.
+    Result<void> free(nixl_buffer buffer);
+    /// Takes every region apart, before the backends are closed.
+    void detach_all() noexcept;
+    /// Takes it apart without unmapping, detaching or closing: operations may still touch it.
+    void quarantine(Region& region) noexcept;
+
+    template <typename Visit> void for_each(Visit visit) {
+        for (uint32_t i = 0; i < slots_.size(); ++i)
+            if (Region& region = slots_.at(i); region.live())
+                visit(region);
+    }
+
+  private:
+    Result<Region*> take();
+    nixl_buffer publish(Region& region) noexcept;
+    void take_apart(Region& region) noexcept;
+
+    const BackendRegistry& registry_;
+    SlotMap<Region> slots_;
+    Mutex registering_; // one registration at a time per context; attach() itself may block
+};
+
+} // namespace nixl::core

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "memory/staging.h"
+
+namespace nixl::core {
+
+namespace {
+
+constexpr uint64_t PAGE_BYTES = 4096;
+
+nixl_buffer handle_of(const Region& region) noexcept {
+    return {region.index, region.generation.load(std::memory_order_relaxed)};
+}
+
+} // namespace
+
+Result<Region*> StagingPool::take(uint64_t wanted, bool* hit) {
+    const uint64_t bytes = (wanted + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+    *hit = false;
+    {
+        const MutexLock lock(mutex_);
+        // An exact fit alone: sizes are few (chunk sizes), and a larger block would be wasted.
+        if (const auto found = cached_.find(bytes); found != cached_.end()) {
+            Region* region = regions_.find(found->second);
+            cached_.erase(found);
+            *hit = true;
+            return region;
+        }
+        if (bytes > limit_bytes_ || bytes_ > limit_bytes_ - bytes)
+            return Error(Code::AGAIN,
+                         "staging memory: " + std::to_string(bytes_) + " of " +
+                             std::to_string(limit_bytes_) + " bytes are in use, " +
+                             std::to_string(bytes) + " more are needed",
+                         "wait for transfers to finish, or raise pool_size");
+        bytes_ += bytes;
+    }
+    auto made = regions_.allocate(bytes, NIXL_KIND_HOST, -1, 0, true);
+    if (!made.ok()) {
+        const MutexLock lock(mutex_);
+        bytes_ -= bytes;
+        return std::move(made).error();
+    }
+    return regions_.find(made.value());
+}
+
+void StagingPool::give(Region& region) {
+    const MutexLock lock(mutex_);
+    cached_.emplace(region.bytes, handle_of(region));
+}
+
+uint64_t StagingPool::trim() {
+    std::multimap<uint64_t, nixl_buffer> unused;
+    {
+        const MutexLock lock(mutex_);
+        unused.swap(cached_);
+    }
+    uint64_t freed = 0;
+    for (const auto& [bytes, buffer] : unused)
+        if (regions_.free(buffer).ok())
+            freed += bytes;
+    const MutexLock lock(mutex_);
+    bytes_ -= freed;
+    return freed;
+}
+
+void* StagingPool::take_memory(uint64_t bytes) {
+    bool hit = false;
+    auto region = take(bytes, &hit);
+    if (!region.ok())
+        return nullptr;
+    void* address = region.value()->base();
+    const MutexLock lock(mutex_);
+    lent_.emplace(address, handle_of(*region.value()));
+    return address;
+}
+
+void StagingPool::give_memory(void* address) {
+    nixl_buffer buffer{};
+    {
+        const MutexLock lock(mutex_);
+        const auto found = lent_.find(address);
+        if (found == lent_.end())
+            return;
+        buffer = found->second;
+        lent_.erase(found);
+    }
+    if (Region* region = regions_.find(buffer))
+        give(*region);
+}
+
+uint64_t StagingPool::bytes() const {
+    const MutexLock lock(mutex_);
+    return bytes_;
+}
+
+void StagingPool::set_limit(uint64_t bytes) {
+    const MutexLock lock(mutex_);
+    limit_bytes_ = bytes;
+}
+
+} // namespace nixl::core

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// Bounded host memory that composed routes and backends pass data through. Kept for reuse until trimmed.
+#pragma once
+
+#include <map>
+#include <vector>
+
+#include "base/annotations.h"
+#include "memory/region_table.h"
+
+namespace nixl::core {
+
+/// Threads: any thread.
+class StagingPool {
+  public:
+    StagingPool(RegionTable& regions, uint64_t limit_bytes)
+        : regions_(regions), limit_bytes_(limit_bytes) {}
+    ~StagingPool() { (void)trim(); }
+
+    /// A registered block of `bytes` (its region is internal). AGAIN at the limit. `hit`: it was cached.
+    Result<Region*> take(uint64_t bytes, bool* hit) EXCLUDES(mutex_);
+    void give(Region& region) EXCLUDES(mutex_);
+    /// Frees cached blocks; returns their bytes.
+    uint64_t trim() EXCLUDES(mutex_);
+
+    /// The same for backends, by address.
+    void* take_memory(uint64_t bytes);
+    void give_memory(void* address);
+
+    [[nodiscard]] uint64_t bytes() const EXCLUDES(mutex_);
+    void set_limit(uint64_t bytes) EXCLUDES(mutex_);
+
+  private:
+    RegionTable& regions_;
+    mutable Mutex mutex_;
+    uint64_t limit_bytes_ GUARDED_BY(mutex_);
+    uint64_t bytes_ GUARDED_BY(mutex_) = 0; // cached and lent
+    std::multimap<uint64_t, nixl_buffer> cached_ GUARDED_BY(mutex_); // by size
+    std::map<void*, nixl_buffer> lent_ GUARDED_BY(mutex_);           // take_memory() alone
+};
+
+} // namespace nixl::core

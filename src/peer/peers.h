@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// Other contexts as this one knows them: their addresses, whether they live, what they said.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <nixl/nixl_c.h>
+
+#include "base/annotations.h"
+#include "memory/region_table.h"
+
+namespace nixl::core {
+
+struct Peer : Slot {
+    std::atomic<uint32_t> state{0}; ///< NIXL_PEER_*; 0: slot unused
+    uint64_t incarnation = 0;
+    uint32_t backends = 0; ///< bit per backend that is connected
+    std::string name;
+};
+
+/// An exported buffer: what a peer needs to import it, per backend.
+struct ExportedBuffer {
+    uint32_t kind = NIXL_KIND_NONE;
+    int32_t device = -1;
+    uint64_t bytes = 0;
+    uint32_t flags = 0;
+    struct Part {
+        std::string backend;
+        std::span<const uint8_t> bytes;
+    };
+    std::vector<Part> parts;
+};
+
+/// Threads: any thread.
+class Peers {
+  public:
+    static constexpr uint32_t MAX_PEERS = 65536;
+    static constexpr uint64_t MAX_NOTIFICATION_BYTES = 64u << 10;
+    static constexpr size_t MAX_NOTIFICATIONS = 4096;
+
+    explicit Peers(const BackendRegistry& registry);
+
+    /// What another context needs to connect() to this one.
+    Result<std::vector<uint8_t>> metadata();
+    /// A newer incarnation of a known name takes the older one down.
+    Result<nixl_peer> connect(std::span<const uint8_t> metadata);
+    Result<void> disconnect(nixl_peer handle);
+    [[nodiscard]] Peer* find(nixl_peer handle) noexcept {
+        return slots_.find(handle.index, handle.generation);
+    }
+    void close();
+
+    Result<std::vector<uint8_t>> export_region(const Region& region);
+    static Result<ExportedBuffer> parse(std::span<const uint8_t> exported);
+    /// Registrations per backend number; at least one.
+    Result<std::vector<std::pair<uint32_t, void*>>> import_region(const Peer& peer,
+                                                                  const ExportedBuffer& exported,
+                                                                  int32_t accessing_device);
+
+    void event(nixl_peer_id peer, int event, int32_t detail);
+    Code notified(nixl_peer_id peer, const void* message, uint64_t bytes) EXCLUDES(mutex_);
+    /// OUT_OF_RANGE leaves the message where it is.
+    Result<std::pair<nixl_peer, std::vector<uint8_t>>> receive(uint64_t capacity, uint64_t* needed)
+        EXCLUDES(mutex_);
+
+    /// The number by which backends know the peer.
+    static nixl_peer_id id_of(const Peer& peer) noexcept { return peer.index + 1; }
+
+  private:
+    struct Notification {
+        nixl_peer from;
+        std::vector<uint8_t> message;
+    };
+    void take_down(Peer& peer);
+
+    const BackendRegistry& registry_;
+    const uint64_t incarnation_;
+    const std::string name_;
+    SlotMap<Peer, 16> slots_;
+    Mutex mutex_;
+    std::deque<Notification> notifications_ GUARDED_BY(mutex_);
+};
+
+} // namespace nixl::core

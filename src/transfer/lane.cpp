@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: Apache-2.0
+// HOT
+// Turns of a lane, starting requests, submitting flights.
+#include "transfer/lane.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "base/log.h"
+#include "transfer/completion_queue.h"
+#include "transfer/pipeline.h"
+#include "transfer/transfers.h"
+
+namespace nixl::core {
+
+Lane::Lane(Transfers& shared, uint32_t lane_number)
+    : number(lane_number), shared_(shared) {
+    due_.reserve(64); // callbacks of one turn; grows only beyond that
+    for (auto& queue : queues_)
+        queue.lane = this;
+}
+
+Lane::~Lane() { close_queues(); }
+
+void Lane::enter() noexcept {
+    while (!try_enter()) {
+        // A turn is short: it never sleeps. Yielding lets its thread run on a busy machine.
+        std::this_thread::yield();
+    }
+}
+
+void Lane::leave() noexcept {
+    for (;;) {
+        std::array<DueCallback, 8> callbacks;
+        const size_t count = std::min(due_.size(), callbacks.size());
+        std::copy_n(due_.begin(), count, callbacks.begin());
+        due_.erase(due_.begin(), due_.begin() + static_cast<std::ptrdiff_t>(count));
+        const bool more = !due_.empty();
+        const bool changed = std::exchange(changed_, false);
+        // Sequentially consistent with post(): either it sees the lane free, or we see its inbox;
+        // and with sleep(): either the sleeper sees its request done, or we see the sleeper.
+        driver_.exchange(0);
+        if (changed && (has_sleepers() || watched.load()))
+            notify();
+        for (size_t i = 0; i < count; ++i)
+            run_callback(callbacks[i]);
+        if (!more && inbox_.load() == nullptr)
+            return;
+        if (!try_enter())
+            return; // the new driver looks at both when it leaves
+        drain_inbox();
+    }
+}
+
+void Lane::run_callback(const DueCallback& due) noexcept {
+    ++thread_role().in_callback;
+    due.done(due.user, due.request, due.status);
+    --thread_role().in_callback;
+    // The slot may serve another transfer by now; the count is of callbacks, not of generations.
+    due.slot->callbacks_running.fetch_sub(1, std::memory_order_release);
+    notify(); // a waiter returns only after the callback
+}
+
+void Lane::post(Request& request) noexcept {
+    if (try_enter()) {
+        if (inbox_.load(std::memory_order_relaxed) != nullptr)
+            drain_inbox();
+        start(request);
+        leave();
+        return;
+    }
+    Request* head = inbox_.load(std::memory_order_relaxed);
+    do {
+        request.inbox_next = head;
+    } while (!inbox_.compare_exchange_weak(head, &request)); // seq_cst, pairs with leave()
+    if (!try_enter())
+        return; // whoever drives looks at the inbox when it leaves
+    drain_inbox();
+    leave();
+}
+
+bool Lane::drain_inbox() noexcept {
+    Request* newest = inbox_.exchange(nullptr, std::memory_order_acquire);
+    Request* oldest = nullptr;
+    while (newest != nullptr) { // it was pushed last in, first out
+        Request* next = std::exchange(newest->inbox_next, oldest);
+        oldest = newest;
+        newest = next;
+    }
+    const bool any = oldest != nullptr;
+    while (oldest != nullptr) {
+        Request* next = oldest->inbox_next; // start() may end it, and it may be posted again
+        start(*oldest);
+        oldest = next;
+    }
+    return any;
+}
+
+void Lane::start(Request& request) noexcept {
+    link_active(request);
+    const PostOptions& options = request.options;
+    const bool wants_background = options.done != nullptr || !request.route->self_driven ||
+                                  (options.queue != nullptr && options.queue->armed());
+    if (!options.wait && wants_background) {
+        request.background = true;
+        background_.store(background_.load(std::memory_order_relaxed) + 1,
+                          std::memory_order_relaxed);
+    }
+    const uint32_t backend = request.direct.backend;
+    const bool direct = request.pipeline == nullptr;
+    begin_flights(request); // it may be over after this, and even posted again
+    if (direct && queues_[backend].in_flight != 0)
+        poll_queue(queues_[backend]);
+    else if (!direct)
+        progress();
+    if (background() != 0)
+        shared_.want_progress();
+}
+
+void Lane::begin_flights(Request& request) noexcept {
+    if (request.pipeline != nullptr) {
+        request.pipeline->begin(*this, request);
+        return;
+    }
+    request.open_flights = 1;
+    if (request.direct.view.elements != 0)
+        submit(request.direct);
+    settle(request.direct);
+}
+
+bool Lane::submit(Flight& flight) noexcept {
+    LaneQueue& queue = queues_[flight.backend];
+    if (queue.queue == nullptr) {
+        if (const auto opened = open_queue(queue, flight.backend); !opened.ok()) {
+            fail(*flight.request, opened.error().code, opened.error().detail, 0, flight.leg);
+            return true; // nothing is kept; settle() ends it
+        }
+    }
+    const bool direct = !flight.pooled;
+    nixl_batch batch;
+    batch.struct_size = sizeof batch;
+    batch.opcode = NIXL_OPCODE_COPY;
+    batch.flags = flight.request->options.wait ? uint32_t{NIXL_BATCH_WAITED} : 0;
+    batch.pair_count = flight.pair_count;
+    batch.pairs = flight.pairs;
+    batch.runs = flight.view.runs;
+    batch.run_count = flight.view.run_count;
+    batch.prepared_source = flight.prepared_source;
+    batch.prepared_target = flight.prepared_target;
+    batch.source_indices = flight.source_indices;
+    batch.target_indices = flight.target_indices;
+    batch.stream = flight.request->options.stream;
+    batch.tag = static_cast<uint64_t>(flight.generation.load(std::memory_order_relaxed)) << 32 |
+                (direct ? DIRECT_FLIGHT_TAG | flight.request->index : flight.index);
+    batch.notification = flight.last_leg() ? flight.request->options.notification : nullptr;
+    batch.notification_bytes = flight.request->options.notification_bytes;
+    const uint64_t most = queue.backend->caps().max_batch_elements;
+    while (flight.accepted < flight.view.elements) {
+        const uint64_t left = flight.view.elements - flight.accepted;
+        batch.first_element = flight.accepted;
+        batch.element_count = most != 0 && left > most ? most : left;
+        batch.first_run = flight.position.run;
+        batch.first_in_run = flight.position.in_run;
+        uint64_t taken = queue.backend->table().submit(queue.queue, &batch);
+        if (taken > batch.element_count) {
+            contract_broken(queue, "submit() accepted more elements than it was given");
+            taken = batch.element_count;
+        }
+        if (taken != 0) {
+            if (queue.in_flight == 0)
+                mark_busy(queue);
+            queue.in_flight += taken;
+            flight.accepted += taken;
+            flight.position = advance(flight.view, flight.position, taken);
+        }
+        if (taken < batch.element_count) {
+            keep_pending(flight);
+            return false;
+        }
+    }
+    return true;
+}
+
+void Lane::keep_pending(Flight& flight) noexcept {
+    if (flight.pending)
+        return;
+    flight.pending = true;
+    flight.next = nullptr;
+    *pending_end_ = &flight;
+    pending_end_ = &flight.next;
+    Request& request = *flight.request;
+    if (!request.options.wait && !request.background) { // somebody must offer the rest
+        request.background = true;
+        background_.store(background_.load(std::memory_order_relaxed) + 1,
+                          std::memory_order_relaxed);
+    }
+}
+
+void Lane::mark_busy(LaneQueue& queue) noexcept {
+    const uint32_t bit = 1u << queue.backend->number;
+    busy_queues_ |= bit;
+    if (queue.fd < 0)
+        return;
+    fd_queues_.fetch_or(bit);
+    if (fd_sleeper_.load()) // it does not poll this descriptor yet
+        wake_->signal();
+}
+
+Flight* Lane::flight_of(uint64_t tag) noexcept {
+    const auto index = static_cast<uint32_t>(tag);
+    const auto generation = static_cast<uint32_t>(tag >> 32);
+    if ((index & DIRECT_FLIGHT_TAG) == 0)
+        return shared_.flights().find(index, generation);
+    if ((index & ~DIRECT_FLIGHT_TAG) >= shared_.requests().size())
+        return nullptr;
+    Flight& flight = shared_.requests().at(index & ~DIRECT_FLIGHT_TAG).direct;
+    return flight.generation.load(std::memory_order_relaxed) == generation &&
+                   flight.request->load().in_flight()
+               ? &flight
+               : nullptr;
+}
+
+void Lane::link_active(Request& request) noexcept {
+    request.active_next = active_;
+    request.active_of = &active_;
+    if (active_ != nullptr)
+        active_->active_of = &request.active_next;
+    active_ = &request;
+}
+
+void Lane::unlink_active(Request& request) noexcept {
+    *request.active_of = request.active_next;
+    if (request.active_next != nullptr)
+        request.active_next->active_of = request.active_of;
+    request.active_next = nullptr;
+    request.active_of = nullptr;
+}
+
+Flight* Lane::open_flight(Request& request) noexcept {
+    Flight* flight = shared_.flights().take();
+    if (flight == nullptr)
+        return nullptr;
+    flight->request = &request;
+    flight->accepted = flight->completed = 0;
+    flight->position = {};
+    flight->prepared_source = flight->prepared_target = nullptr;
+    flight->source_indices = flight->target_indices = nullptr;
+    flight->chunk = Flight::NO_CHUNK;
+    flight->pooled = true;
+    flight->pending = false;
+    flight->sibling = request.flights;
+    flight->sibling_of = &request.flights;
+    if (request.flights != nullptr)
+        request.flights->sibling_of = &flight->sibling;
+    request.flights = flight;
+    return flight;
+}
+
+void Lane::close_flight(Flight& flight) noexcept {
+    *flight.sibling_of = flight.sibling;
+    if (flight.sibling != nullptr)
+        flight.sibling->sibling_of = flight.sibling_of;
+    SlotMap<Flight>::retire(flight);
+    shared_.flights().give(flight);
+}
+
+} // namespace nixl::core

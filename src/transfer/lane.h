@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+// HOT
+// Queues to the backends and the requests that travel over them. One thread drives a lane at a time.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "base/descriptor.h"
+#include "transfer/request.h"
+
+namespace nixl::core {
+
+class Transfers;
+
+/// A callback to run once the lane has been left.
+struct DueCallback {
+    nixl_done_fn done;
+    void* user;
+    nixl_request request;
+    nixl_status status;
+    Request* slot;
+};
+
+/// Set in the index half of a tag that names a request's own flight, not a pooled one.
+inline constexpr uint32_t DIRECT_FLIGHT_TAG = 0x8000'0000;
+
+/// The tag of notifications that are sent on their own; nobody waits for their completions.
+inline constexpr uint64_t NOTIFICATION_TAG = UINT64_MAX;
+
+/// The token that a backend gives to host->wake().
+struct LaneQueue {
+    Lane* lane = nullptr;
+    Backend* backend = nullptr;
+    void* queue = nullptr;
+    int fd = -1;
+    uint64_t in_flight = 0; ///< elements
+};
+
+/// Threads: enter()/leave() make a thread the driver; everything not marked "any thread" is the driver's.
+class Lane {
+  public:
+    Lane(Transfers& shared, uint32_t number);
+    ~Lane();
+
+    // ---- Turns (any thread) -------------------------------------------------------------------
+    [[nodiscard]] bool try_enter() noexcept {
+        // acquire: pairs with leave(), the turns of a lane happen one after the other
+        return driver_.load(std::memory_order_relaxed) == 0 &&
+               driver_.exchange(1, std::memory_order_acquire) == 0;
+    }
+    /// Waits for its turn; drivers never sleep in theirs, so it comes soon.
+    void enter() noexcept;
+    /// Ends the turn and runs the callbacks that fell due in it.
+    void leave() noexcept;
+
+    /// Starts the request now, or leaves it in the inbox of the present driver. Any thread.
+    void post(Request& request) noexcept;
+
+    // ---- Driving ------------------------------------------------------------------------------
+    /// Takes completions and submits what waits for room. Whether anything moved.
+    bool progress() noexcept;
+    /// Lets a backend do part of the work on this thread.
+    bool assist() noexcept;
+    /// Asks every busy backend for a wake. False: poll again first.
+    bool arm() noexcept;
+    /// Reports what is past its deadline; returns the next deadline, 0 for none.
+    uint64_t expire(uint64_t now) noexcept;
+    void cancel(Request& request) noexcept;
+    void cancel_all() noexcept;
+    void report_stuck() noexcept;
+    void close_queues() noexcept;
+    /// Released in flight: reports CANCELLED and lets its last completion free the slot.
+    void orphan(Request& request) noexcept;
+
+    Code notify_peer(uint32_t backend, nixl_peer_id peer, std::span<const uint8_t> message) noexcept;
+
+    // For pipelines and the lane's own parts.
+    bool submit(Flight& flight) noexcept; ///< whether all of it was accepted; the rest is kept pending
+    [[nodiscard]] Flight* open_flight(Request& request) noexcept;
+    void close_flight(Flight& flight) noexcept;
+    void finish(Request& request) noexcept; ///< nothing of it is in flight any more
+    void settle(Flight& flight) noexcept;   ///< ends the flight when all of it came back
+    void fail(Request& request, Code code, int32_t detail, uint64_t element, uint32_t leg) noexcept;
+
+    // ---- Sleeping (any thread) ----------------------------------------------------------------
+    /// Something may have changed: wakes whoever sleeps on this lane.
+    void notify() noexcept;
+    [[nodiscard]] uint32_t epoch() const noexcept { return epoch_.load(); }
+    enum class Sleep : uint8_t { WOKEN, TIMED_OUT, INTERRUPTED };
+    /// Until notify() since `epoch` was read, a busy descriptor is readable, or the timeout.
+    /// `done` is asked once more after this thread is counted as a sleeper.
+    template <typename Done> Sleep sleep(uint32_t epoch, int64_t timeout_ns, Done done) noexcept {
+        sleepers_.fetch_add(1);
+        Sleep result = Sleep::WOKEN;
+        if (!done() && epoch_.load() == epoch)
+            result = sleep_now(epoch, timeout_ns);
+        sleepers_.fetch_sub(1);
+        return result;
+    }
+    [[nodiscard]] bool has_sleepers() const noexcept { return sleepers_.load() != 0; }
+    [[nodiscard]] uint32_t background() const noexcept {
+        return background_.load(std::memory_order_relaxed);
+    }
+    [[nodiscard]] bool has_inbox() const noexcept { return inbox_.load() != nullptr; }
+    [[nodiscard]] bool has_pending() const noexcept { return pending_ != nullptr; }
+    /// Set while the progress thread sleeps on this lane.
+    std::atomic<bool> watched{false};
+    /// Appends the descriptors of busy queues. The driver's.
+    void collect_fds(std::vector<int>& out) const;
+    [[nodiscard]] bool busy() const noexcept { return active_ != nullptr; }
+    [[nodiscard]] Request* first_active() const noexcept { return active_; }
+    /// Whether something has to be tried again of which nobody will tell us.
+    [[nodiscard]] bool must_be_polled() const noexcept;
+    /// Queues that still have elements in flight, one bit per backend.
+    [[nodiscard]] uint32_t stuck_queues() const noexcept { return busy_queues_; }
+
+    const uint32_t number;
+
+  private:
+    void start(Request& request) noexcept;
+    void begin_flights(Request& request) noexcept;
+    bool drain_inbox() noexcept;
+    Result<void> open_queue(LaneQueue& queue, uint32_t backend) noexcept;
+    void keep_pending(Flight& flight) noexcept;
+    void mark_busy(LaneQueue& queue) noexcept;
+    void measure(Request& request, Code status) noexcept;
+    void run_callback(const DueCallback& due) noexcept;
+    bool poll_queue(LaneQueue& queue) noexcept;
+    bool retry_pending() noexcept;
+    void complete(LaneQueue& queue, const nixl_completion& completion) noexcept;
+    void retry_short(Flight& flight, uint64_t element, const nixl_completion& completion) noexcept;
+    void finish_flight(Flight& flight) noexcept;
+    void report(Request& request, Code status, Phase phase) noexcept;
+    void contract_broken(const LaneQueue& queue, const char* what) noexcept;
+    [[nodiscard]] Flight* flight_of(uint64_t tag) noexcept;
+    void link_active(Request& request) noexcept;
+    void unlink_active(Request& request) noexcept;
+    Sleep sleep_now(uint32_t epoch, int64_t timeout_ns) noexcept;
+
+    Transfers& shared_;
+    std::array<LaneQueue, MAX_BACKENDS> queues_{};
+    uint32_t busy_queues_ = 0; ///< bit per queue with elements in flight
+    Request* active_ = nullptr;
+    Flight* pending_ = nullptr; ///< first in, first out
+    Flight** pending_end_ = &pending_;
+    std::vector<DueCallback> due_;
+    bool changed_ = false; ///< something finished in this turn
+
+    alignas(64) std::atomic<uint32_t> driver_{0};
+    std::atomic<Request*> inbox_{nullptr};
+    std::atomic<uint32_t> background_{0};
+    alignas(64) std::atomic<uint32_t> epoch_{0};
+    std::atomic<uint32_t> sleepers_{0};
+    std::atomic<bool> fd_sleeper_{false}; ///< one sleeper polls descriptors, the others the epoch
+    std::atomic<uint32_t> fd_queues_{0};  ///< bit per busy queue that has a descriptor
+    std::optional<EventFd> wake_; ///< made before the first descriptor is polled
+};
+
+} // namespace nixl::core

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+// HOT
+// Completions: adding up, asking again for what came back short, and the end of a request.
+#include <bit>
+
+#include "base/log.h"
+#include "transfer/lane.h"
+#include "transfer/pipeline.h"
+#include "transfer/transfers.h"
+
+namespace nixl::core {
+
+namespace {
+
+constexpr uint32_t POLL_ENTRIES = 32;
+constexpr uint32_t POLL_ROUNDS = 64; // of one turn, so that it ends
+
+uint64_t element_bytes(const Flight& flight, uint64_t element) noexcept {
+    if (flight.view.runs == nullptr)
+        return flight.request->lists->bytes_at(flight, element);
+    return flight.view.runs[find_element(flight.view, element).run].bytes;
+}
+
+} // namespace
+
+bool Lane::progress() noexcept {
+    bool moved = false;
+    for (uint32_t left = busy_queues_; left != 0; left &= left - 1)
+        moved |= poll_queue(queues_[static_cast<size_t>(std::countr_zero(left))]);
+    if (pending_ != nullptr)
+        moved |= retry_pending();
+    if (inbox_.load(std::memory_order_relaxed) != nullptr)
+        moved |= drain_inbox();
+    return moved;
+}
+
+bool Lane::poll_queue(LaneQueue& queue) noexcept {
+    bool moved = false;
+    for (uint32_t round = 0; round < POLL_ROUNDS && queue.in_flight != 0; ++round) {
+        nixl_completion entries[POLL_ENTRIES];
+        const uint32_t count = queue.backend->table().poll(queue.queue, entries, POLL_ENTRIES);
+        for (uint32_t i = 0; i < count; ++i)
+            complete(queue, entries[i]);
+        moved |= count != 0;
+        if (count < POLL_ENTRIES)
+            break;
+    }
+    if (queue.in_flight == 0 && queue.backend != nullptr) {
+        busy_queues_ &= ~(1u << queue.backend->number);
+        if (queue.fd >= 0)
+            fd_queues_.fetch_and(~(1u << queue.backend->number));
+    }
+    return moved;
+}
+
+void Lane::complete(LaneQueue& queue, const nixl_completion& done) noexcept {
+    if (done.tag == NOTIFICATION_TAG) {
+        queue.in_flight -= 1;
+        return;
+    }
+    Flight* flight = flight_of(done.tag);
+    if (flight == nullptr) {
+        contract_broken(queue, "completed a tag that is not in flight");
+        return;
+    }
+    if (done.element_count == 0 || done.element_count > flight->accepted - flight->completed ||
+        done.first_element > flight->accepted - done.element_count) {
+        contract_broken(queue, "completed elements that it did not accept, or twice");
+        return;
+    }
+    Request& request = *flight->request;
+    queue.in_flight -= done.element_count;
+    flight->completed += done.element_count;
+    if (done.status != NIXL_OK) {
+        if (flight->last_leg())
+            request.bytes_done += done.bytes;
+        fail(request, static_cast<Code>(done.status), done.detail,
+             flight->base_element + done.first_element, flight->leg);
+    } else if (done.element_count == 1 &&
+               done.bytes < element_bytes(*flight, done.first_element)) {
+        retry_short(*flight, done.first_element, done);
+    } else if (flight->last_leg()) {
+        request.bytes_done += done.bytes;
+        request.elements_done += done.element_count;
+    } else {
+        request.staged_bytes += done.bytes;
+    }
+    settle(*flight);
+}
+
+void Lane::retry_short(Flight& flight, uint64_t element, const nixl_completion& done) noexcept {
+    Request& request = *flight.request;
+    if (flight.last_leg())
+        request.bytes_done += done.bytes;
+    else
+        request.staged_bytes += done.bytes;
+    if (request.stopped)
+        return;
+    if (done.bytes == 0) { // the other end has no more
+        fail(request, Code::SHORT_TRANSFER, done.detail, flight.base_element + element, flight.leg);
+        return;
+    }
+    Flight* rest = open_flight(request);
+    if (rest == nullptr) {
+        fail(request, Code::AGAIN, 0, flight.base_element + element, flight.leg);
+        return;
+    }
+    if (flight.view.runs == nullptr) {
+        rest->own_run = request.lists->run_at(flight, element, done.bytes);
+    } else {
+        const RunPosition at = find_element(flight.view, element);
+        rest->own_run = element_of(flight.view.runs[at.run], at.in_run, done.bytes);
+    }
+    rest->pairs = flight.pairs;
+    rest->pair_count = flight.pair_count;
+    rest->backend = flight.backend;
+    rest->view = {&rest->own_run, 1, 1, rest->own_run.bytes, RunShape::ONE, nullptr};
+    rest->base_element = flight.base_element + element;
+    rest->leg = flight.leg;
+    rest->chunk = flight.chunk;
+    if (rest->chunk == Flight::NO_CHUNK)
+        ++request.open_flights;
+    else
+        request.pipeline->count_flight(rest->chunk);
+    shared_.telemetry().short_retry();
+    submit(*rest);
+}
+
+void Lane::fail(Request& request, Code code, int32_t detail, uint64_t element,
+                uint32_t leg) noexcept {
+    request.stopped = true;
+    if (request.error != Code::OK || (request.cancelled && code == Code::CANCELLED))
+        return;
+    request.error = code;
+    request.detail = detail;
+    request.first_bad = element;
+    request.bad_leg = leg;
+}
+
+bool Lane::retry_pending() noexcept {
+    bool moved = false;
+    uint32_t full = 0; // backends that refused in this pass
+    Flight* flight = std::exchange(pending_, nullptr);
+    pending_end_ = &pending_;
+    while (flight != nullptr) {
+        Flight* next = flight->next;
+        const uint32_t bit = 1u << flight->backend;
+        flight->pending = false;
+        if (flight->request->stopped) {
+            settle(*flight);
+            moved = true;
+        } else if ((full & bit) != 0) {
+            keep_pending(*flight);
+        } else {
+            const uint64_t before = flight->accepted;
+            if (!submit(*flight))
+                full |= bit;
+            moved |= flight->accepted != before;
+            settle(*flight); // when its queue could not be opened
+        }
+        flight = next;
+    }
+    return moved;
+}
+
+void Lane::settle(Flight& flight) noexcept {
+    if (flight.completed == flight.accepted && !flight.pending &&
+        (flight.accepted == flight.view.elements || flight.request->stopped))
+        finish_flight(flight);
+}
+
+void Lane::finish_flight(Flight& flight) noexcept {
+    Request& request = *flight.request;
+    if (flight.chunk != Flight::NO_CHUNK) {
+        request.pipeline->flight_done(*this, request, flight);
+        return;
+    }
+    if (flight.pooled)
+        close_flight(flight);
+    if (--request.open_flights == 0)
+        finish(request);
+}
+
+void Lane::finish(Request& request) noexcept {
+    Code status = request.error;
+    if (status == Code::OK && request.bytes_done != request.view.bytes)
+        status = request.cancelled ? Code::CANCELLED : Code::INTERNAL;
+    for (const RegionUse& use : request.uses())
+        use.region->remove_user();
+    unlink_active(request);
+    if (request.pipeline != nullptr)
+        request.pipeline->end(shared_);
+    if (request.background) {
+        request.background = false;
+        background_.store(background_.load(std::memory_order_relaxed) - 1,
+                          std::memory_order_relaxed);
+    }
+    if (request.posted_ns != 0)
+        measure(request, status);
+    changed_ = true;
+    if (request.orphaned) { // reported when it was released
+        shared_.telemetry().abandoned(-1);
+        shared_.free_slot(request);
+        return;
+    }
+    const RequestState state = request.load();
+    if (state.phase == Phase::DRAINING) { // reported at its deadline
+        shared_.telemetry().abandoned(-1);
+        request.lane.store(nullptr, std::memory_order_relaxed);
+        request.state.store(RequestState{Phase::IDLE, state.status}.pack(),
+                            std::memory_order_release);
+        return;
+    }
+    report(request, status, Phase::IDLE);
+}
+
+void Lane::report(Request& request, Code status, Phase phase) noexcept {
+    // After the store below another thread may post it again: everything is read before.
+    const PostOptions options = request.options;
+    const nixl_request handle = Transfers::handle_of(request);
+    nixl_event event{};
+    if (options.queue != nullptr)
+        event = {handle,
+                 static_cast<nixl_status>(status),
+                 request.detail,
+                 request.bytes_done,
+                 request.completed_ns,
+                 request.first_bad == UINT64_MAX ? UINT64_MAX : shared_.user_element(request),
+                 options.user};
+    if (options.done != nullptr)
+        request.callbacks_running.fetch_add(1, std::memory_order_relaxed);
+    if (phase == Phase::IDLE)
+        request.lane.store(nullptr, std::memory_order_relaxed);
+    request.state.store(RequestState{phase, status}.pack(), std::memory_order_release);
+    if (options.queue != nullptr)
+        options.queue->push(event);
+    if (options.done != nullptr)
+        due_.push_back({options.done, options.user, handle, static_cast<nixl_status>(status),
+                        &request});
+    changed_ = true;
+}
+
+} // namespace nixl::core

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// Prepared lists of blocks on one side, and requests that pick blocks of two of them by index.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include <nixl/nixl_c.h>
+
+#include "base/annotations.h"
+#include "memory/region.h"
+#include "transfer/runs.h"
+
+namespace nixl::core {
+
+struct Flight;
+struct Request;
+
+/// Threads: immutable while its generation lives, but for the count of requests and what backends keep.
+struct List : Slot {
+    std::vector<nixl_buffer> buffers;
+    std::vector<nixl_block> blocks;
+    std::vector<uint64_t> first_numbers; ///< number of each entry's first block
+    uint64_t count = 0;                  ///< blocks in all
+    uint64_t bytes = 0;
+    uint64_t longest = 0;
+    bool flat = false;    ///< entry i is block i
+    bool uniform = false; ///< all blocks have the same length
+    std::atomic<uint32_t> requests{0};
+    std::atomic<bool> live{false};
+    struct Prepared {
+        void* list = nullptr;
+        Backend* backend = nullptr;
+    };
+    Mutex mutex;
+    std::vector<Prepared> prepared GUARDED_BY(mutex); ///< one per backend that keeps its own form
+
+    struct Place {
+        uint64_t offset, bytes;
+        uint32_t buffer;
+    };
+    [[nodiscard]] Place place(uint64_t number) const noexcept;
+    /// The backend's own form of the list; nullptr when it keeps none.
+    Result<void*> prepare(Backend& backend, std::span<const nixl_region> regions) EXCLUDES(mutex);
+    void unprepare() EXCLUDES(mutex);
+};
+
+/// Threads: any thread.
+class ListTable {
+  public:
+    static constexpr uint32_t MAX_LISTS = 65536;
+    ListTable() : slots_(MAX_LISTS) {}
+    ~ListTable();
+
+    /// Errors: INVALID_ARGUMENT an empty block or a buffer number out of range; OUT_OF_RANGE a block
+    /// outside its buffer, STALE a freed buffer.
+    Result<nixl_list> create(std::span<const nixl_buffer> buffers, std::span<const Region* const> regions,
+                             std::span<const nixl_block> blocks);
+    [[nodiscard]] List* find(nixl_list handle) noexcept {
+        return slots_.find(handle.index, handle.generation);
+    }
+    Result<void> release(nixl_list handle);
+
+  private:
+    SlotMap<List, 16> slots_;
+};
+
+/// What a request over two lists keeps. Indices are copied at the post; nothing is allocated once the
+/// largest count was seen.
+struct IndexedLists {
+    List* source = nullptr;
+    List* target = nullptr;
+    void* prepared_source = nullptr; ///< when the backend walks its own lists
+    void* prepared_target = nullptr;
+    std::vector<uint32_t> source_indices, target_indices; ///< of the present post, for such backends
+    std::vector<nixl_run> runs;                           ///< of the present post, for the others
+    RunView all;                                          ///< every block, for posts without indices
+
+    ~IndexedLists();
+    [[nodiscard]] bool by_backend() const noexcept { return prepared_source != nullptr; }
+    [[nodiscard]] uint32_t pair(uint32_t source_buffer, uint32_t target_buffer) const noexcept {
+        return source_buffer * static_cast<uint32_t>(target->buffers.size()) + target_buffer;
+    }
+    /// One block to one block; bytes 0 when their sizes differ.
+    [[nodiscard]] nixl_run run(uint64_t source_number, uint64_t target_number) const noexcept;
+    /// For flights of prepared lists: the element's length, and its rest as a run.
+    [[nodiscard]] uint64_t bytes_at(const Flight& flight, uint64_t element) const noexcept;
+    [[nodiscard]] nixl_run run_at(const Flight& flight, uint64_t element,
+                                  uint64_t skip) const noexcept;
+};
+
+} // namespace nixl::core

@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: Apache-2.0
+// Making requests: checking ranges, choosing the route, registering regions, cutting long elements.
+#include <algorithm>
+#include <thread>
+
+#include "base/checked.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "transfer/pipeline.h"
+#include "transfer/progress.h"
+#include "transfer/slot_guard.h"
+#include "transfer/transfers.h"
+
+namespace nixl::core {
+
+namespace {
+
+constexpr uint32_t MAX_PAIRS = 65536;
+
+Error out_of_range(const nixl_run& run, uint64_t number, bool source, uint64_t bytes) {
+    return Error(Code::OUT_OF_RANGE,
+                 "run " + std::to_string(number) + ": " + std::to_string(run.count) +
+                     " element(s) of " + std::to_string(run.bytes) + " bytes from offset " +
+                     std::to_string(source ? run.source_offset : run.target_offset) +
+                     ", stride " + std::to_string(source ? run.source_stride : run.target_stride) +
+                     ", do not fit the " + (source ? "source" : "target") + " of " +
+                     std::to_string(bytes) + " bytes");
+}
+
+} // namespace
+
+Transfers::Transfers(const BackendRegistry& registry, RegionTable& regions, Router& router,
+                     StagingPool& staging, Telemetry& telemetry, const TransferLimits& limits)
+    : registry_(registry), regions_(regions), router_(router), staging_(staging),
+      telemetry_(telemetry), fixed_limits_(limits), chunk_bytes_(limits.chunk_bytes),
+      chunks_(limits.chunks), policy_(limits.policy), requests_(limits.requests), flights_(1u << 20),
+      queues_(1024), progress_(std::make_unique<Progress>(*this)) {
+    for (uint32_t i = 0; i < limits.lanes; ++i)
+        lanes_.push_back(std::make_unique<Lane>(*this, i));
+}
+
+Transfers::~Transfers() { progress_.reset(); }
+
+Result<Request*> Transfers::take_slot() {
+    Request* request = requests_.take();
+    if (request == nullptr)
+        return Error(Code::AGAIN,
+                     "all " + std::to_string(requests_.limit()) + " request slots are in use",
+                     "release requests, or raise request_slots");
+    request->direct.request = request;
+    request->runs_borrowed = false;
+    return request;
+}
+
+Result<Region*> Transfers::live_region(nixl_buffer buffer, const char* side) {
+    Region* region = regions_.find(buffer);
+    if (region == nullptr || !region->live())
+        return Error(Code::STALE, std::string("the ") + side + " buffer was freed",
+                     "keep buffers until their requests are released");
+    return region;
+}
+
+Result<nixl_region> Transfers::register_end(Region& region, Backend& backend) {
+    bool hit = false;
+    NIXL_RETURN_IF_ERROR(regions_.ensure_registered(region, backend, &hit));
+    telemetry_.registration(hit);
+    return nixl_region{region.registration(backend.number), region.base()};
+}
+
+Result<void> Transfers::check_policy(const Route& route) const {
+    const PathPolicy policy = policy_.load(std::memory_order_relaxed);
+    if (route.reasons.empty() || policy == PathPolicy::ALLOW)
+        return {};
+    std::string text = "path " + route.name();
+    for (const std::string& reason : route.reasons)
+        text += "; " + reason;
+    if (policy == PathPolicy::REQUIRE_DIRECT && !route.direct())
+        return Error(Code::UNSUPPORTED, "path_policy is require_direct and there is only " + text,
+                     "provide what is missing, or set path_policy to warn or allow");
+    if (log_first_time(text))
+        NIXL_LOG(WARN, "slower than it could be: " + text);
+    return {};
+}
+
+Result<void> Transfers::bind(Request& request, std::span<const nixl_buffer> sources,
+                             std::span<const nixl_buffer> targets, uint64_t bytes) {
+    NIXL_ASSIGN_OR_RETURN(Region * source, live_region(sources[0], "source"));
+    NIXL_ASSIGN_OR_RETURN(Region * target, live_region(targets[0], "target"));
+    NIXL_ASSIGN_OR_RETURN(request.route,
+                          router_.find(source->class_number, target->class_number, bytes));
+    const Route& route = *request.route;
+    NIXL_RETURN_IF_ERROR(check_policy(route));
+    request.pair_count = static_cast<uint32_t>(sources.size());
+    request.direct.backend = route.legs[0].backend->number;
+    RegionUse* uses = request.inline_uses.data();
+    nixl_region_pair* pairs = request.inline_pairs.data();
+    if (sources.size() > 1) {
+        request.many_uses.resize(sources.size() * 2);
+        request.many_pairs.resize(sources.size());
+        uses = request.many_uses.data();
+        pairs = request.many_pairs.data();
+    }
+    for (size_t i = 0; i < sources.size(); ++i) {
+        NIXL_ASSIGN_OR_RETURN(source, live_region(sources[i], "source"));
+        NIXL_ASSIGN_OR_RETURN(target, live_region(targets[i], "target"));
+        if (target->read_only())
+            return Error(Code::PERMISSION_DENIED, "the target buffer is read-only",
+                         "wrap writable memory, or open the file for writing");
+        if (source->kind_class.kind != route.legs[0].source_kind ||
+            target->kind_class.kind != route.legs[route.leg_count - 1].target_kind)
+            return Error(Code::UNSUPPORTED, "one request mixes buffers of different kinds",
+                         "make one request per pair of kinds");
+        uses[2 * i] = {source, sources[i].generation};
+        uses[2 * i + 1] = {target, targets[i].generation};
+        NIXL_ASSIGN_OR_RETURN(pairs[i].source, register_end(*source, *route.legs[0].backend));
+        NIXL_ASSIGN_OR_RETURN(pairs[i].target,
+                              register_end(*target, *route.legs[route.leg_count - 1].backend));
+    }
+    return {};
+}
+
+void Transfers::set_one_range(Request& request, const RangeSpec& spec) noexcept {
+    const uint64_t longest = element_limit(*request.route);
+    nixl_run* runs = request.inline_runs.data();
+    const nixl_run whole{spec.source_offset, spec.target_offset, spec.bytes, 0, 0, 1, 0, 0};
+    if (longest == 0 || spec.bytes <= longest) {
+        runs[0] = whole;
+        request.view = {runs, spec.bytes == 0 ? 0u : 1u, spec.bytes == 0 ? 0u : 1u, spec.bytes,
+                        RunShape::ONE, nullptr};
+        return;
+    }
+    // One long element is a strided run of pieces, and a rest.
+    runs[0] = whole;
+    runs[0].bytes = longest;
+    runs[0].source_stride = runs[0].target_stride = static_cast<int64_t>(longest);
+    runs[0].count = spec.bytes / longest;
+    const uint64_t body = runs[0].count * longest;
+    uint64_t count = 1;
+    if (body != spec.bytes)
+        runs[count++] = element_of(whole, 0, body);
+    request.inline_firsts = {0, runs[0].count};
+    request.view = {runs,
+                    count,
+                    runs[0].count + count - 1,
+                    spec.bytes,
+                    count == 1 ? RunShape::ONE : RunShape::MIXED,
+                    request.inline_firsts.data()};
+    request.whole = true; // every piece belongs to element 0
+}
+
+uint64_t Transfers::element_limit(const Route& route) const noexcept {
+    if (route.direct())
+        return route.max_element_bytes;
+    const uint64_t chunk = chunk_bytes_.load(std::memory_order_relaxed);
+    return route.max_element_bytes == 0 ? chunk : std::min(route.max_element_bytes, chunk);
+}
+
+Result<Request*> Transfers::publish(Request& request) {
+    if (!request.route->direct() && request.view.elements != 0) {
+        // At least as long as the longest element: chunk_size may have changed since it was cut.
+        uint64_t longest = chunk_bytes_.load(std::memory_order_relaxed);
+        for (uint64_t i = 0; i < request.view.run_count; ++i)
+            longest = std::max(longest, request.view.runs[i].bytes);
+        request.pipeline = std::make_unique<Pipeline>(request, longest,
+                                                      chunks_.load(std::memory_order_relaxed));
+    }
+    request.state.store(RequestState{Phase::IDLE, Code::OK}.pack(), std::memory_order_release);
+    return &request;
+}
+
+Result<Request*> Transfers::create_range(const RangeSpec& spec) {
+    NIXL_ASSIGN_OR_RETURN(Request * request, take_slot());
+    SlotGuard guard(*this, *request);
+    request->whole = false;
+    NIXL_RETURN_IF_ERROR(
+        bind(*request, std::span(&spec.source, 1), std::span(&spec.target, 1), spec.bytes));
+    const Region& source = *request->inline_uses[0].region;
+    const Region& target = *request->inline_uses[1].region;
+    for (const bool is_source : {true, false}) {
+        const uint64_t size = (is_source ? source : target).bytes;
+        const uint64_t offset = is_source ? spec.source_offset : spec.target_offset;
+        if (!in_range(offset, spec.bytes, size))
+            return Error(Code::OUT_OF_RANGE,
+                         std::to_string(spec.bytes) + " bytes at offset " +
+                             std::to_string(offset) + " do not fit the " +
+                             (is_source ? "source" : "target") + " of " + std::to_string(size) +
+                             " bytes",
+                         "nothing was moved; check sizes and offsets");
+    }
+    set_one_range(*request, spec);
+    guard.keep();
+    return publish(*request);
+}
+
+Result<void> Transfers::set_runs(Request& request, RunsSpec&& spec) {
+    std::vector<PairSizes> many;
+    PairSizes one{};
+    const auto uses = request.uses();
+    std::span<const PairSizes> sizes(&one, 1);
+    if (request.pair_count == 1) {
+        one = {uses[0].region->bytes, uses[1].region->bytes};
+    } else {
+        for (size_t i = 0; i < request.pair_count; ++i)
+            many.push_back({uses[2 * i].region->bytes, uses[2 * i + 1].region->bytes});
+        sizes = many;
+    }
+    const RunCheck check = check_runs(spec.runs, sizes);
+    if (check.code == Code::INVALID_ARGUMENT)
+        return Error(check.code, "run " + std::to_string(check.bad_run) +
+                                     ": bytes and count must be at least 1 and pair below " +
+                                     std::to_string(request.pair_count));
+    if (check.code != Code::OK) {
+        const nixl_run& bad = spec.runs[check.bad_run];
+        return out_of_range(bad, check.bad_run, check.bad_source,
+                            check.bad_source ? sizes[bad.pair].source_bytes
+                                             : sizes[bad.pair].target_bytes);
+    }
+    const uint64_t longest = element_limit(*request.route);
+    if (longest != 0 && check.longest > longest) {
+        split_long_elements(spec.runs, longest, request.owned_runs, request.origins);
+        spec.runs = request.owned_runs;
+    } else if (!spec.owned.empty()) {
+        request.owned_runs = std::move(spec.owned);
+        spec.runs = request.owned_runs;
+    } else if (spec.borrowed) {
+        request.runs_borrowed = true;
+    } else if (spec.runs.size() <= request.inline_runs.size()) {
+        std::copy(spec.runs.begin(), spec.runs.end(), request.inline_runs.begin());
+        spec.runs = std::span(request.inline_runs.data(), spec.runs.size());
+    } else {
+        request.owned_runs.assign(spec.runs.begin(), spec.runs.end());
+        spec.runs = request.owned_runs;
+    }
+    request.view = {spec.runs.data(), spec.runs.size(), check.elements,
+                    check.bytes,      check.shape,      nullptr};
+    if (!request.origins.empty()) {
+        request.view.shape = spec.runs.size() == 1 ? RunShape::ONE : RunShape::MIXED;
+        request.view.elements = 0;
+        for (const nixl_run& run : spec.runs)
+            request.view.elements += run.count;
+    }
+    if (request.view.shape == RunShape::MIXED) {
+        request.first_elements = count_first_elements(spec.runs);
+        request.view.first_elements = request.first_elements.data();
+    }
+    return {};
+}
+
+Result<Request*> Transfers::create_runs(RunsSpec spec) {
+    if (spec.sources.empty() || spec.sources.size() > MAX_PAIRS)
+        return Error(Code::INVALID_ARGUMENT, "a request needs 1 .. " + std::to_string(MAX_PAIRS) +
+                                                 " pairs of buffers, not " +
+                                                 std::to_string(spec.sources.size()));
+    uint64_t bytes = 0;
+    for (const nixl_run& run : spec.runs.first(std::min<size_t>(spec.runs.size(), 64)))
+        bytes = std::max(bytes, run.bytes); // long elements decide the size class
+    NIXL_ASSIGN_OR_RETURN(Request * request, take_slot());
+    SlotGuard guard(*this, *request);
+    request->whole = false;
+    NIXL_RETURN_IF_ERROR(bind(*request, spec.sources, spec.targets, bytes));
+    NIXL_RETURN_IF_ERROR(set_runs(*request, std::move(spec)));
+    guard.keep();
+    return publish(*request);
+}
+
+void Transfers::set_limits(const TransferLimits& limits) noexcept {
+    chunk_bytes_.store(limits.chunk_bytes, std::memory_order_relaxed);
+    chunks_.store(limits.chunks, std::memory_order_relaxed);
+    policy_.store(limits.policy, std::memory_order_relaxed);
+}
+
+TransferLimits Transfers::limits() const noexcept {
+    TransferLimits limits = fixed_limits_;
+    limits.chunk_bytes = chunk_bytes_.load(std::memory_order_relaxed);
+    limits.chunks = chunks_.load(std::memory_order_relaxed);
+    limits.policy = policy_.load(std::memory_order_relaxed);
+    return limits;
+}
+
+void Transfers::want_progress() noexcept { progress_->nudge(); }
+
+void Transfers::stop_progress() noexcept { progress_->stop(); }
+
+} // namespace nixl::core

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "transfer/progress.h"
+
+#include <vector>
+
+#include <poll.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "transfer/transfers.h"
+
+namespace nixl::core {
+
+namespace {
+
+/// For backends that can neither wake us nor be polled on a descriptor.
+constexpr int64_t POLL_SLICE_NS = 50'000;
+
+} // namespace
+
+void Progress::stop() noexcept {
+    stopping_.store(true);
+    if (running_.load())
+        signal_->signal();
+    const MutexLock lock(mutex_);
+    if (thread_.joinable())
+        thread_.join();
+}
+
+void Progress::start() noexcept {
+    const MutexLock lock(mutex_);
+    if (running_.load() || stopping_.load())
+        return;
+    auto signal = EventFd::create();
+    if (!signal.ok()) {
+        NIXL_LOG(ERROR, "no progress thread: " + signal.error().message);
+        return;
+    }
+    signal_.emplace(std::move(signal).value());
+    auto thread = start_thread("nixl-progress", [this] { serve(); });
+    if (!thread.ok()) {
+        NIXL_LOG(ERROR, "no progress thread: " + thread.error().message);
+        return;
+    }
+    thread_ = std::move(thread).value();
+    running_.store(true);
+}
+
+void Progress::nudge() noexcept {
+    if (!running_.load(std::memory_order_acquire))
+        start();
+    else if (asleep_.load() && asleep_.exchange(false))
+        signal_->signal();
+}
+
+void Progress::serve() {
+    thread_role().progress = true;
+    while (!stopping_.load()) {
+        const bool all = shared_.armed_queues() != 0;
+        uint64_t next_deadline = 0;
+        if (drive_lanes(all, &next_deadline))
+            continue;
+        sleep(all, next_deadline);
+    }
+}
+
+/// Lanes that somebody waits on are left to the waiter.
+bool Progress::drive_lanes(bool all, uint64_t* next_deadline) {
+    bool moved = false;
+    for (const auto& lane : shared_.lanes()) {
+        if (!(all || lane->background() != 0 || lane->has_inbox()) || lane->has_sleepers() ||
+            !lane->try_enter())
+            continue;
+        moved |= lane->progress();
+        const uint64_t deadline = lane->expire(now_ns());
+        if (deadline != 0 && (*next_deadline == 0 || deadline < *next_deadline))
+            *next_deadline = deadline;
+        lane->leave();
+    }
+    return moved;
+}
+
+void Progress::sleep(bool all, uint64_t next_deadline) {
+    std::vector<int> fds;
+    bool again = false, slices = false;
+    // Announce the sleep first: a nudge from here on signals, and arming sees what came before.
+    asleep_.store(true);
+    for (const auto& lane : shared_.lanes()) {
+        if (!(all || lane->background() != 0 || lane->has_inbox()) || lane->has_sleepers())
+            continue;
+        lane->watched.store(true);
+        if (!lane->try_enter()) { // a turn is short; look again when it is over
+            again = true;
+            std::this_thread::yield();
+            continue;
+        }
+        again |= !lane->arm() || lane->progress();
+        slices |= lane->must_be_polled();
+        lane->collect_fds(fds);
+        lane->leave();
+    }
+    if (!again && asleep_.load() && !stopping_.load()) {
+        std::vector<pollfd> polled{{signal_->fd(), POLLIN, 0}};
+        for (const int fd : fds)
+            polled.push_back({fd, POLLIN, 0});
+        int64_t timeout_ns = next_deadline == 0 ? -1 : remaining_ns(next_deadline);
+        if (slices && (timeout_ns < 0 || timeout_ns > POLL_SLICE_NS))
+            timeout_ns = POLL_SLICE_NS;
+        const timespec limit{static_cast<time_t>(timeout_ns / 1'000'000'000),
+                             static_cast<long>(timeout_ns % 1'000'000'000)};
+        ::ppoll(polled.data(), polled.size(), timeout_ns < 0 ? nullptr : &limit, nullptr);
+    }
+    asleep_.store(false);
+    signal_->drain();
+    for (const auto& lane : shared_.lanes())
+        lane->watched.store(false);
+}
+
+} // namespace nixl::core

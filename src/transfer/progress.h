@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// The progress thread of a context: drives lanes whose transfers nobody waits for, and sleeps otherwise.
+#pragma once
+
+#include <atomic>
+#include <optional>
+#include <thread>
+
+#include "base/annotations.h"
+#include "base/descriptor.h"
+
+namespace nixl::core {
+
+class Transfers;
+
+/// Started at first need. Threads: any thread.
+class Progress {
+  public:
+    explicit Progress(Transfers& shared) : shared_(shared) {}
+    ~Progress() { stop(); }
+
+    void stop() noexcept EXCLUDES(mutex_); ///< for good
+    /// There may be work: starts the thread, or wakes it when it sleeps.
+    void nudge() noexcept;
+
+  private:
+    void start() noexcept EXCLUDES(mutex_);
+    void serve();
+    bool drive_lanes(bool all, uint64_t* next_deadline);
+    void sleep(bool all, uint64_t next_deadline);
+
+    Transfers& shared_;
+    std::atomic<bool> running_{false};
+    std::atomic<bool> asleep_{false};
+    std::atomic<bool> stopping_{false};
+    Mutex mutex_;
+    std::optional<EventFd> signal_; ///< made before running_ is set
+    std::thread thread_ GUARDED_BY(mutex_);
+};
+
+} // namespace nixl::core

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+// HOT
+// One transfer that can be posted again and again, and the pieces of it that are under way.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "memory/region.h"
+#include "transfer/route.h"
+#include "transfer/runs.h"
+
+namespace nixl::core {
+
+class CompletionQueue;
+class Lane;
+class Pipeline;
+struct Request;
+
+/// What can be submitted to one backend under one tag: a request's whole list, a chunk of a composed
+/// route, or the rest of an element that came back short.
+///
+/// Threads: the driver of the request's lane. The slot's generation is part of the tag.
+struct Flight : Slot {
+    Request* request = nullptr;
+    const nixl_region_pair* pairs = nullptr;
+    uint32_t pair_count = 0;
+    uint32_t backend = 0;
+    RunView view;
+    uint64_t accepted = 0;  ///< elements that the backend took
+    uint64_t completed = 0; ///< of those
+    RunPosition position;   ///< of element number `accepted`
+    void* prepared_source = nullptr; ///< index posting with the backend's own lists
+    void* prepared_target = nullptr;
+    const uint32_t* source_indices = nullptr;
+    const uint32_t* target_indices = nullptr;
+    uint64_t base_element = 0; ///< number of element 0 within the request
+    uint32_t leg = 0;
+    uint32_t chunk = NO_CHUNK; ///< of the pipeline
+    bool pooled = false;       ///< from the flight table, not part of the request
+    bool pending = false;      ///< in the lane's list of those that wait for room
+    nixl_run own_run{};        ///< of chunks and rests
+    Flight* next = nullptr;    ///< in the lane's pending list
+    Flight* sibling = nullptr; ///< the request's other pooled flights
+    Flight** sibling_of = nullptr;
+
+    static constexpr uint32_t NO_CHUNK = UINT32_MAX;
+
+    [[nodiscard]] bool last_leg() const noexcept;
+};
+
+/// A region that each post counts itself as a user of; its generation tells whether it was freed since.
+struct RegionUse {
+    Region* region = nullptr;
+    uint32_t generation = 0;
+};
+
+/// Who owns the request now. One word with the visible status, so that both change at once.
+enum class Phase : uint32_t {
+    FREE,
+    IDLE,    ///< made, or terminal: may be posted or released
+    POSTED,  ///< in flight, reported as IN_PROGRESS
+    DRAINING ///< reported as TIMED_OUT, operations are still out
+};
+
+struct RequestState {
+    Phase phase;
+    Code status;
+
+    [[nodiscard]] constexpr uint64_t pack() const noexcept {
+        return static_cast<uint64_t>(phase) << 32 | static_cast<uint32_t>(status);
+    }
+    static RequestState unpack(uint64_t word) noexcept {
+        return {static_cast<Phase>(word >> 32), static_cast<Code>(static_cast<int32_t>(word))};
+    }
+    [[nodiscard]] bool in_flight() const noexcept {
+        return phase == Phase::POSTED || phase == Phase::DRAINING;
+    }
+};
+
+struct PostOptions {
+    nixl_done_fn done = nullptr;
+    void* user = nullptr;
+    CompletionQueue* queue = nullptr;
+    void* stream = nullptr;
+    const void* notification = nullptr;
+    uint64_t notification_bytes = 0;
+    int64_t deadline_ns = 0;
+    uint32_t path_policy = NIXL_PATH_DEFAULT;
+    bool wait = false;
+};
+
+/// Two lists and their indices, for requests that are posted by index; made by transfer/lists.
+struct IndexedLists;
+
+/// Threads: `state` any thread; what is prepared is immutable between posts; progress belongs to the
+/// driver of the lane.
+struct Request : Slot {
+    std::atomic<uint64_t> state{RequestState{Phase::FREE, Code::OK}.pack()};
+    std::atomic<Lane*> lane{nullptr};              ///< of the present post
+    std::atomic<uint32_t> callbacks_running{0};
+
+    // Prepared.
+    const Route* route = nullptr;
+    uint32_t pair_count = 0;
+    bool runs_borrowed = false;
+    std::array<RegionUse, 2> inline_uses{};
+    std::array<nixl_region_pair, 1> inline_pairs{};
+    std::array<nixl_run, 2> inline_runs{};
+    std::array<uint64_t, 2> inline_firsts{};
+    bool whole = false; ///< one element of the user, cut into pieces
+    std::vector<RegionUse> many_uses; ///< empty: the two inline ones
+    std::vector<nixl_region_pair> many_pairs;
+    std::vector<nixl_run> owned_runs;
+    std::vector<uint64_t> first_elements;
+    std::vector<uint64_t> origins; ///< when long elements were split: run -> user's element
+    RunView view;
+    std::unique_ptr<Pipeline> pipeline;
+    std::unique_ptr<IndexedLists> lists;
+
+    // Of one post.
+    PostOptions options;
+    uint64_t deadline = 0; ///< absolute; 0: none
+    uint64_t posted_ns = 0;
+    uint64_t completed_ns = 0;
+    uint64_t bytes_done = 0;
+    uint64_t elements_done = 0;
+    uint64_t staged_bytes = 0;
+    uint64_t first_bad = UINT64_MAX;
+    Code error = Code::OK;
+    int32_t detail = 0;
+    uint32_t bad_leg = 0;
+    uint32_t open_flights = 0;
+    bool stopped = false;   ///< submits nothing more
+    bool cancelled = false; ///< because it was asked to
+    bool orphaned = false;  ///< released in flight: the slot is freed by the last completion
+    bool background = false; ///< the progress thread looks after it
+    bool measured = false;   ///< counted by the telemetry
+    Flight direct;
+    Flight* flights = nullptr; ///< pooled ones, linked by `sibling`
+
+    Request* active_next = nullptr; ///< in the lane's list of requests in flight
+    Request** active_of = nullptr;
+    Request* inbox_next = nullptr;
+
+    [[nodiscard]] std::span<const RegionUse> uses() const noexcept {
+        return many_uses.empty() ? std::span<const RegionUse>(inline_uses)
+                                 : std::span<const RegionUse>(many_uses);
+    }
+    [[nodiscard]] const nixl_region_pair* pairs() const noexcept {
+        return pair_count == 1 ? inline_pairs.data() : many_pairs.data();
+    }
+    [[nodiscard]] RequestState load() const noexcept {
+        return RequestState::unpack(state.load(std::memory_order_acquire));
+    }
+};
+
+inline bool Flight::last_leg() const noexcept { return leg + 1 == request->route->leg_count; }
+
+} // namespace nixl::core

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+// All transfers of a context: making requests, posting them, waiting for them. Owns the lanes.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "memory/region_table.h"
+#include "memory/staging.h"
+#include "telemetry/telemetry.h"
+#include "transfer/completion_queue.h"
+#include "transfer/lane.h"
+#include "transfer/lists.h"
+#include "transfer/request.h"
+
+namespace nixl::core {
+
+class Progress;
+
+enum class PathPolicy : uint8_t { ALLOW, WARN, REQUIRE_DIRECT };
+
+struct TransferLimits {
+    uint32_t lanes = 1;
+    uint32_t requests = 4096;
+    uint32_t queue_depth = 0; ///< 0: the backend's
+    uint64_t chunk_bytes = 1u << 20;
+    uint32_t chunks = 8;
+    PathPolicy policy = PathPolicy::WARN;
+};
+
+/// Threads: any thread.
+class Transfers {
+  public:
+    Transfers(const BackendRegistry& registry, RegionTable& regions, Router& router,
+              StagingPool& staging, Telemetry& telemetry, const TransferLimits& limits);
+    ~Transfers();
+
+    // ---- Preparing (control path) -------------------------------------------------------------
+    struct RangeSpec {
+        nixl_buffer source, target;
+        uint64_t source_offset, target_offset, bytes;
+    };
+    Result<Request*> create_range(const RangeSpec& spec);
+    struct RunsSpec {
+        std::span<const nixl_buffer> sources, targets;
+        std::span<const nixl_run> runs;
+        std::vector<nixl_run> owned; ///< when not empty, `runs` is a view on it
+        bool borrowed = false;
+    };
+    Result<Request*> create_runs(RunsSpec spec);
+    Result<Request*> create_lists(nixl_list source, nixl_list target);
+
+    // ---- Using --------------------------------------------------------------------------------
+    [[nodiscard]] Request* find(nixl_request handle) noexcept {
+        return requests_.find(handle.index, handle.generation);
+    }
+    static nixl_request handle_of(const Request& request) noexcept {
+        return {request.index, request.generation.load(std::memory_order_relaxed)};
+    }
+
+    /// OK when it was posted.
+    Code post(Request& request, const PostOptions& options) noexcept;
+    /// `bad` gets the position of the first index that does not fit, when the answer is OUT_OF_RANGE
+    /// (no such block) or INVALID_ARGUMENT (blocks of different lengths).
+    Code post_indexed(Request& request, std::span<const uint32_t> source,
+                      std::span<const uint32_t> target, const PostOptions& options,
+                      uint64_t* bad) noexcept;
+    [[nodiscard]] Code poll(Request& request) noexcept;
+    /// IN_PROGRESS at the timeout; INTERRUPTED; STALE when it was released meanwhile.
+    Code wait(Request& request, uint32_t generation, int64_t timeout_ns) noexcept;
+    /// Hands a message to the backend, after everything this thread posted to it before.
+    Code notify(uint32_t backend, nixl_peer_id peer, std::span<const uint8_t> message);
+    void cancel(Request& request) noexcept;
+    Code release(Request& request, uint32_t generation) noexcept;
+
+    /// Drives every lane once. Whether anything moved.
+    bool drive() noexcept;
+    /// Drives and sleeps until `done` or the deadline. Whether it is done.
+    bool drive_until(bool (*done)(void*), void* argument, uint64_t deadline) noexcept;
+
+    [[nodiscard]] Error error_of(const Request& request) const;
+    [[nodiscard]] uint64_t user_element(const Request& request) const noexcept;
+    [[nodiscard]] uint32_t in_flight() noexcept; ///< requests posted or draining
+    [[nodiscard]] std::string abandoned_json();
+    /// Cancels everything, for closing.
+    void cancel_all() noexcept;
+    /// Reports what did not come back as CANCELLED, so that waiters return.
+    void report_stuck() noexcept;
+    /// Gives up the memory of what did not come back; true when there was something. The lanes are not
+    /// left again.
+    bool quarantine();
+    void close_queues() noexcept; ///< of the backends, where nothing is in flight
+
+    CompletionQueue* find_queue(nixl_queue handle) noexcept {
+        return queues_.find(handle.index, handle.generation);
+    }
+    SlotMap<CompletionQueue, 16>& queues() noexcept { return queues_; }
+    ListTable& lists() noexcept { return lists_; }
+    Result<void> arm(CompletionQueue& queue);
+
+    /// Chunks and policy; the other limits are fixed.
+    void set_limits(const TransferLimits& limits) noexcept;
+    [[nodiscard]] TransferLimits limits() const noexcept;
+
+    // ---- For lanes and pipelines --------------------------------------------------------------
+    SlotMap<Request, 64>& requests() noexcept { return requests_; }
+    SlotMap<Flight>& flights() noexcept { return flights_; }
+    StagingPool& staging() noexcept { return staging_; }
+    Telemetry& telemetry() noexcept { return telemetry_; }
+    RegionTable& regions() noexcept { return regions_; }
+    const BackendRegistry& registry() const noexcept { return registry_; }
+    std::vector<std::unique_ptr<Lane>>& lanes() noexcept { return lanes_; }
+    /// Makes sure that the progress thread looks at the lanes.
+    void want_progress() noexcept;
+    void wake_progress() noexcept { want_progress(); }
+    void stop_progress() noexcept;
+    [[nodiscard]] uint32_t armed_queues() noexcept;
+    void free_slot(Request& request) noexcept;
+
+  private:
+    Lane& my_lane() noexcept;
+    Result<Request*> take_slot();
+    Result<void> bind(Request& request, std::span<const nixl_buffer> sources,
+                      std::span<const nixl_buffer> targets, uint64_t bytes);
+    Result<Region*> live_region(nixl_buffer buffer, const char* side);
+    Result<nixl_region> register_end(Region& region, Backend& backend);
+    Result<void> check_policy(const Route& route) const;
+    Result<void> bind_lists(Request& request, const List& source, const List& target);
+    void set_all_view(Request& request) noexcept;
+    Code expand_indices(Request& request, std::span<const uint32_t> source,
+                        std::span<const uint32_t> target, uint64_t* bad) noexcept;
+    Result<void> set_runs(Request& request, RunsSpec&& spec);
+    class SlotGuard;
+    Result<Request*> publish(Request& request);
+    [[nodiscard]] uint64_t element_limit(const Route& route) const noexcept;
+    void set_one_range(Request& request, const RangeSpec& spec) noexcept;
+    bool add_users(Request& request) noexcept;
+
+    Code begin_post(Request& request, uint64_t* before) noexcept;
+    static Code undo_post(Request& request, uint64_t before, Code why) noexcept;
+    Code launch(Request& request, const PostOptions& options, uint64_t before) noexcept;
+
+    enum class Round : uint8_t { MOVED, IDLE, MUST_POLL, LANE_TAKEN };
+    Round drive_for(Request& request, Lane& lane) noexcept;
+    template <typename Over>
+    Code sleep_for(Request& request, Lane& lane, uint32_t epoch, uint64_t deadline, Round round,
+                   Over over) noexcept;
+
+    const BackendRegistry& registry_;
+    RegionTable& regions_;
+    Router& router_;
+    StagingPool& staging_;
+    Telemetry& telemetry_;
+    const TransferLimits fixed_limits_;
+    std::atomic<uint64_t> chunk_bytes_; // these three may change at any time
+    std::atomic<uint32_t> chunks_;
+    std::atomic<PathPolicy> policy_;
+    SlotMap<Request, 64> requests_;
+    SlotMap<Flight> flights_;
+    SlotMap<CompletionQueue, 16> queues_;
+    ListTable lists_;
+    std::vector<std::unique_ptr<Lane>> lanes_;
+    std::atomic<uint32_t> next_lane_{0};
+    std::unique_ptr<Progress> progress_;
+};
+
+/// Whether this thread is inside a completion callback, and whether it is a progress thread.
+struct ThreadRole {
+    uint32_t in_callback = 0;
+    bool progress = false;
+};
+[[nodiscard]] ThreadRole& thread_role() noexcept;
+
+} // namespace nixl::core
