@@ -8,11 +8,12 @@ Proves: S-004 S-005 S-006 S-007 S-010
 """
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 
 import tree
-from staging import Cases, Staging, run
+from staging import CannotRun, Cases, Staging, run
 
 BUILD = "build-minimal"
 HIDDEN = {"PKG_CONFIG_LIBDIR": "/nonexistent", "PKG_CONFIG_PATH": "", "CMAKE_PREFIX_PATH": ""}
@@ -20,8 +21,11 @@ HIDDEN = {"PKG_CONFIG_LIBDIR": "/nonexistent", "PKG_CONFIG_PATH": "", "CMAKE_PRE
 
 def configure():
     shutil.rmtree(os.path.join(tree.ROOT, BUILD), ignore_errors=True)
-    text = run(["meson", "setup", BUILD], HIDDEN)
-    assert "liburing" in text, "the summary does not name what is off"
+    return run(["meson", "setup", BUILD], HIDDEN)
+
+
+def summary_names_packages(text):
+    assert "liburing-dev" in text, "the summary does not name the package of what is off"
 
 
 def build():
@@ -67,15 +71,42 @@ def benchmark_runs(staging):
     assert "Transfer size: 64.00 MB" in text, "unexpected output"
 
 
+def really_install():
+    """The README's install command, in a mount namespace where only a copy of the system is written."""
+    program = "#include <nixl/nixl.h>\nint main() { nixl::initialize(); nixl::finalize(); }\n"
+    script = """
+        mount -t tmpfs tmpfs /mnt
+        mkdir -p /mnt/local /mnt/local-work /mnt/etc /mnt/etc-work
+        overlay() { mount -t overlay overlay -o lowerdir=$1,upperdir=$2,workdir=$2-work "$1"; }
+        overlay /usr/local /mnt/local && overlay /etc /mnt/etc || exit 77
+        ninja -C %s install
+        cd /
+        unset PYTHONPATH LD_LIBRARY_PATH
+        /usr/bin/python3 -c 'import nixl; print("imported", nixl.__version__)'
+        /usr/local/bin/nixlbench --mode p2p --size 1MB --iterations 3
+        printf '%%s' '%s' >/mnt/program.cpp
+        g++ -std=c++17 -Wall -Wextra -Werror -pedantic /mnt/program.cpp -o /mnt/program -lnixl
+        /mnt/program
+    """ % (BUILD, program)
+    probe = subprocess.run(["unshare", "-m", "true"], stderr=subprocess.DEVNULL)
+    if probe.returncode != 0:
+        raise CannotRun("a mount namespace needs root")
+    done = subprocess.run(["unshare", "-m", "sh", "-ec", script], cwd=tree.ROOT)
+    if done.returncode == 77:
+        raise CannotRun("overlay mounts are not permitted")
+    assert done.returncode == 0, "exit code %d" % done.returncode
+
+
 def wipe():
     run(["meson", "setup", BUILD, "--wipe"], HIDDEN)
 
 
 def main():
     cases = Cases()
-    cases.run("configure", configure)
+    text = cases.run("configure", configure)
     cases.run("build without warnings", build)
     if not cases.failed:
+        cases.run("summary names packages", summary_names_packages, text)
         cases.run("building again does nothing", build_again_does_nothing)
         with tempfile.TemporaryDirectory() as folder:
             staging = cases.run("install", Staging, BUILD, folder)
@@ -83,6 +114,7 @@ def main():
                 cases.run("files are in place", installed_files, staging)
                 cases.run("import prints the version", import_prints_the_version, staging)
                 cases.run("nixlbench runs", benchmark_runs, staging)
+        cases.run("installed for real", really_install)
         cases.run("wipe and configure again", wipe)
     return cases.finish()
 

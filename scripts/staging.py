@@ -54,16 +54,24 @@ class CommandFailed(Exception):
     pass
 
 
+class CannotRun(Exception):
+    """This machine does not permit it; the text says what."""
+
+
 class Cases:
-    """Named cases, each ok or not; the summary is what ./dev test counts."""
+    """Named cases, each ok, failed or skipped; the summary is what ./dev test counts."""
 
     def __init__(self):
-        self.passed = self.failed = 0
+        self.passed = self.failed = self.skipped = 0
 
     def run(self, name, case, *arguments):
         """Runs case(*arguments); it fails by raising."""
         try:
             result = case(*arguments)
+        except CannotRun as reason:
+            print("SKIP %s: %s" % (name, reason), flush=True)
+            self.skipped += 1
+            return None
         except (CommandFailed, AssertionError, OSError, ValueError) as error:
             print("FAIL %s: %s" % (name, error), flush=True)
             self.failed += 1
@@ -73,5 +81,6 @@ class Cases:
         return result
 
     def finish(self):
-        print("%d passed, %d failed" % (self.passed, self.failed))
+        skipped = ", %d skipped" % self.skipped if self.skipped else ""
+        print("%d passed, %d failed%s" % (self.passed, self.failed, skipped))
         return 1 if self.failed else 0
