@@ -102,7 +102,8 @@ class Runner:
     def report(self, step, outcome):
         with self.changed:
             self.outcomes[step.name] = outcome
-            cases = outcome.reason or "%d cases" % sum(outcome.cases)
+            count = sum(outcome.cases)
+            cases = outcome.reason or "%d case%s" % (count, "" if count == 1 else "s")
             if not outcome.reason and outcome.cases[2]:
                 cases += ", %d skipped" % outcome.cases[2]
             print(
@@ -156,7 +157,7 @@ def main():
     parser.add_argument("steps", nargs="*", metavar="STEP", help="only these, and what they need")
     parser.add_argument("--list", action="store_true", help="name the steps and end")
     parser.add_argument("--no-setup", action="store_true", help="do not look for missing packages")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     steps = steps_of(arguments.group)
     if arguments.list:
         for step in steps:
