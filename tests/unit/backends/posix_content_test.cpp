@@ -117,8 +117,8 @@ TEST_P(PosixContent, DirectRegionWithUnalignedNeighbours_losesNoByte) {
         Bytes memory = content;
         std::vector<nixl_run> runs;
         for (uint64_t at = 0; at < BYTES;) {
-            uint64_t bytes = random() % 3 == 0 ? 1 + random() % 9000 : 4096 - at % 4096;
-            bytes = std::min({bytes + (at % 4096 == 0 ? random() % 3 * 4096 : 0), BYTES - at});
+            uint64_t bytes = random() % 3 == 0 ? 1 + random() % 3000 : 512 - at % 512;
+            bytes = std::min({bytes + (at % 512 == 0 ? random() % 9 * 512 : 0), BYTES - at});
             runs.push_back(run_of(at, at, bytes));
             at += bytes;
         }
