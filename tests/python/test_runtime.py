@@ -182,7 +182,7 @@ class Finalize(Case):
         """Proves: C-43"""
         buffer = nixl.Buffer.allocate_host(4096)
         nixl.transfer(b"z" * 4096, buffer)
-        view = memoryview(nixl._arrays.raw_view(buffer._address, 4096, buffer._memory()))
+        view = memoryview(buffer._view())
 
         with self.assertLogs("nixl", "WARNING"):
             nixl.finalize()

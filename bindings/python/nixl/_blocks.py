@@ -5,7 +5,7 @@ import os
 import stat
 
 from . import _arrays, _errors
-from ._buffer import BLOCK, Buffer
+from ._buffer import BLOCK, READ_ONLY, Buffer
 from ._files import DIRECT, FORCE, _from_os, flush, open_storage
 
 
@@ -54,7 +54,12 @@ class BlockBackend:
     def _open(self, size=0):
         if self._region is not None:
             self._region.free()
-        self._region = open_storage(self.path, BLOCK, 0, size, self._flags)
+        try:
+            self._region = open_storage(self.path, BLOCK, 0, size, self._flags)
+        except _errors.PermissionDeniedError:
+            if self._regular or self._flags & FORCE:
+                raise
+            self._region = open_storage(self.path, BLOCK, 0, size, self._flags | READ_ONLY)
 
     def _range(self, block_id, size, grow):
         """The Buffer over the whole, checked to hold `size` bytes from the block on."""
@@ -92,6 +97,10 @@ class BlockBackend:
         """
         source = data if isinstance(data, Buffer) else Buffer.from_host(data)
         offset = self._range(block_id, source._size, True)
+        if self._region is not None and self._region.is_read_only:
+            raise _errors.PermissionDeniedError(
+                "%s is a block device: writing to it destroys what it holds" % self.path,
+                hint="pass force=True, or set NIXL_ALLOW_RAW_WRITE=1, when you mean it")
         if source._size:
             self._move(source, 0, self._region, offset, source._size)
         return source._size

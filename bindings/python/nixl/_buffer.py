@@ -198,7 +198,7 @@ class Buffer:
         registration = self._registration
         if not self._handle or registration is None:
             return
-        if not (registration.owned and registration.viewed):
+        if not registration.views:
             import time
             end = time.monotonic() + timeout
             while registration.release(max(0, min(_SECOND_NS // 5, int(
@@ -219,8 +219,8 @@ class Buffer:
     def __len__(self):
         return self._size
 
-    def _memory(self):
-        """The registration, for somebody who will look at host memory through it."""
+    def _check_readable(self):
+        """Raises unless the CPU can look at the memory."""
         if not self._handle:
             raise _errors.StaleError("the buffer was freed")
         if self._kind not in (HOST, PINNED, MANAGED):
@@ -228,7 +228,11 @@ class Buffer:
                 "%s memory cannot be read by the CPU" % _KIND_NAMES.get(self._kind, "this"),
                 hint="transfer it to host memory first")
         self._describe()  # raises when the library was finalized and its memory is gone
-        return self._registration.view()
+
+    def _view(self):
+        """The memory as a ctypes array, which keeps it alive."""
+        self._check_readable()
+        return self._registration.view(self._address, self._size)
 
     def _chosen_layout(self, dtype, shape):
         known = self._layout or _arrays.Layout("|u1", (self._size,), "C")
@@ -249,7 +253,7 @@ class Buffer:
             shape: By default that of the array that was wrapped or moved here, else one axis.
         """
         import numpy
-        registration = self._memory()
+        view = self._view()
         layout = self._chosen_layout(dtype, shape)
         try:
             kind = numpy.dtype(layout.dtype)
@@ -257,9 +261,7 @@ class Buffer:
             raise _errors.UnsupportedError(
                 "NumPy has no element type %s" % layout.dtype, hint="pass dtype='u2' or another"
             ) from None
-        flat = numpy.frombuffer(
-            _arrays.raw_view(self._address, self._size, registration), "u1") if self._size else (
-                numpy.empty(0, "u1"))
+        flat = numpy.frombuffer(view, "u1") if self._size else numpy.empty(0, "u1")
         if self._read_only:
             flat.flags.writeable = False
         return flat.view(kind).reshape(layout.shape, order=layout.order)
@@ -267,7 +269,7 @@ class Buffer:
     def to_torch(self, dtype=None, shape=None):
         """A torch tensor over the same memory, which it keeps alive."""
         import torch
-        registration = self._memory()
+        view = self._view()
         layout = self._chosen_layout(dtype, shape)
         name = layout.dtype
         if not isinstance(name, torch.dtype):
@@ -277,27 +279,26 @@ class Buffer:
         shape = layout.shape if isinstance(layout.shape, (tuple, list)) else (layout.shape,)
         if not self._size:
             return torch.empty(tuple(0 if n == -1 else n for n in shape), dtype=name)
-        flat = torch.frombuffer(
-            _arrays.raw_view(self._address, self._size, registration), dtype=name)
+        flat = torch.frombuffer(view, dtype=name)
         if layout.order == "F":
             return flat.reshape(tuple(reversed(shape))).permute(*reversed(range(len(shape))))
         return flat.reshape(shape)
 
     def tobytes(self):
         """A copy of host memory as ``bytes``."""
-        self._memory()
+        self._check_readable()
         return ctypes.string_at(self._address, self._size) if self._size else b""
 
     @property
     def __array_interface__(self):
-        registration = self._memory()
-        if registration.owned:  # free() must not pull the memory away under an array: see free()
-            registration.view()
         layout = self._chosen_layout(None, None)
         if layout.order == "F" or len(layout.dtype) > 4:
             layout = _arrays.Layout("|u1", (self._size,), "C")
+        # An object with the buffer protocol in place of the address: the array then holds the memory
+        # itself, so that free() cannot pull it away.
+        data = memoryview(self._view())
         return {"shape": layout.shape, "typestr": layout.dtype, "version": 3,
-                "data": (self._address, self._read_only)}
+                "data": data.toreadonly() if self._read_only else data}
 
     def __array__(self, dtype=None, copy=None):
         array = self.to_numpy()
@@ -317,10 +318,8 @@ class Buffer:
         from . import _dlpack
         if self._read_only:
             raise BufferError("DLPack has no word for read-only memory")
-        registration = self._registration.view() if self._kind == DEVICE else self._memory()
-        return _dlpack.export(
-            self._address, self._chosen_layout(None, None), registration, self._device
-        )
+        owner = self._registration if self._kind == DEVICE else self._view()
+        return _dlpack.export(self._address, self._chosen_layout(None, None), owner, self._device)
 
     def __dlpack_device__(self):
         return (1, 0) if self._device < 0 else (2, self._device)

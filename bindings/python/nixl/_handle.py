@@ -71,7 +71,13 @@ class Transfer:
 
     def done(self):
         """Whether it has ended. Never blocks."""
-        return self._now() is not None
+        if self._code is not None:
+            return True
+        code = _poll(self._context, self._request)
+        if code == 1:
+            return False
+        self._finish(code)
+        return True
 
     def wait(self, timeout=None):
         """Blocks until it has ended; other Python threads run meanwhile and Ctrl-C works.

@@ -4,6 +4,7 @@
 from _weakref import ref
 
 from . import _errors, _runtime
+from ._arrays import raw_view
 from ._library import functions
 
 # Registrations that could not be given back yet because an operation that was abandoned is still in
@@ -14,14 +15,14 @@ in_flight = []
 class Registration:
     """One buffer of the C ABI, and what must live as long as it does."""
 
-    __slots__ = ("context", "handle", "owner", "owned", "viewed", "__weakref__")
+    __slots__ = ("context", "handle", "owner", "owned", "views", "__weakref__")
 
     def __init__(self, context, handle, owner, owned):
         self.context = context
         self.handle = handle
         self.owner = owner  # the array whose memory this is
         self.owned = owned  # the library's own memory
-        self.viewed = False  # somebody may look at the memory without a transfer
+        self.views = 0  # arrays that look at the library's own memory
 
     def release(self, timeout_ns):
         """Gives it back. Returns BUSY or OK."""
@@ -35,22 +36,31 @@ class Registration:
         self.owner = None
         return _errors.OK
 
-    def view(self):
-        """Marks that an array or tensor is about to look at the memory, and is to own this
-        object."""
-        if not self.viewed:
-            self.viewed = True
-            if self.owned:
-                _runtime.views[id(self)] = ref(self)
-        return self
+    def view(self, address, size):
+        """A ctypes array over the memory, which keeps what it must alive.
+
+        Memory of the library's own stays until the last of them is gone, even after ``free()`` and
+        ``finalize()``.
+        """
+        if not self.owned:
+            return raw_view(address, size, self.owner)
+        array = raw_view(address, size, self)
+
+        def gone(reference):
+            _runtime.views.pop(id(reference), None)
+            self.views -= 1
+            _runtime.view_gone()
+
+        self.views += 1
+        reference = ref(array, gone)
+        _runtime.views[id(reference)] = reference  # an array cannot be hashed
+        return array
 
     def __del__(self):
         if not self.handle:
             return
         if self.release(0) == _errors.BUSY:
             in_flight.append(_Parked(self))
-        if self.viewed and self.owned and _runtime.views.pop(id(self), None) is not None:
-            _runtime.view_gone()
 
 
 class _Parked:

@@ -17,7 +17,7 @@ pending = {}  # settings given to configure() before the context was open
 forked = False  # this process is a child of the one that opened the library
 at_fork = []  # functions that forget what belongs to threads of the parent
 before_close = []  # functions that settle what would not survive the close
-views = {}  # id -> weak reference of memory that the library owns and NumPy or torch look at
+views = {}  # by id: weak references of arrays over memory that the library owns
 
 
 def text_of(name, value):
@@ -71,12 +71,18 @@ def _open(settings):
             return _context
         merged = dict(pending)
         merged.update(settings)
+        from . import _log
+        _log.attach()  # before it opens, as opening has things to say
         handle = ctypes.c_uint64()
-        if merged or _context:
+        if merged:
             array, count = setting_array(merged)
-            _errors.check(functions["default_open"](array, count, ctypes.byref(handle)))
+            status = functions["default_open"](array, count, ctypes.byref(handle))
         else:
-            _errors.check(functions["default_context"](ctypes.byref(handle)))
+            status = functions["default_context"](ctypes.byref(handle))
+        if status:
+            error = _errors.last(status)
+            _log.detach()
+            raise error
         _context = handle.value
         _closing_waits_for_views = False
         _after_open()
@@ -85,8 +91,6 @@ def _open(settings):
 
 def _after_open():
     global _registered
-    from . import _log
-    _log.attach()
     if _telemetry is not None:
         _errors.check(functions["telemetry_enable"](_context, int(_telemetry)))
     if not _registered:
@@ -136,20 +140,14 @@ def finalize():
             return
         for settle in before_close:
             settle()
-        live = [memory for memory in (reference() for reference in list(views.values())) if memory]
         _context = 0
         _telemetry = None
         pending.clear()
-        if live:
+        if views:
             _closing_waits_for_views = True
             from . import _log
-
-            _log.say(
-                "warning",
-                "finalize: %d buffers are still in use by arrays or tensors; closing "
-                "when the last one is gone",
-                len(live),
-            )
+            _log.say("warning", "finalize: %d arrays or tensors still use memory of nixl; closing when "
+                     "the last one is gone", len(views))
             return
         _close()
 

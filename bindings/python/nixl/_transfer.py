@@ -118,6 +118,9 @@ def forget_style():
     _raise_on_error = None
 
 
+_runtime.before_close.append(forget_style)
+
+
 def _raises():
     global _raise_on_error
     if _raise_on_error is None:
