@@ -8,7 +8,7 @@
 #include "backends/decorators/decorator.h"
 #include "tests/unit/backends/wrapped_backend.h"
 
-namespace nixl::test {
+namespace nixl::test::host_queues {
 namespace {
 
 TEST(Decorators, Names_areFoundAndPrefixed) {
@@ -207,4 +207,4 @@ TEST(Limit, Rate_givesWhatTimeHasEarned) {
 }
 
 } // namespace
-} // namespace nixl::test
+} // namespace nixl::test::host_queues

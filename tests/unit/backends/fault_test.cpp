@@ -10,7 +10,7 @@
 #include "backends/builtin.h"
 #include "tests/unit/backends/wrapped_backend.h"
 
-namespace nixl::test {
+namespace nixl::test::host_queues {
 namespace {
 
 /// A faulty memcpy over 300 KB, with all paths of memcpy in reach.
@@ -262,4 +262,4 @@ TEST_F(FaultStorm, ManySeedsOverWorkers_keepTheContract) {
 }
 
 } // namespace
-} // namespace nixl::test
+} // namespace nixl::test::host_queues

@@ -9,7 +9,7 @@
 #include "backends/memcpy/copy.h"
 #include "tests/unit/backends/queue_rig.h"
 
-namespace nixl::test {
+namespace nixl::test::host_queues {
 namespace {
 
 constexpr uint64_t KIB = 1024, MIB = 1024 * KIB;
@@ -182,4 +182,4 @@ TEST(MemcpyBackend, Capabilities_areHostPairsWithPlausibleRates) {
 }
 
 } // namespace
-} // namespace nixl::test
+} // namespace nixl::test::host_queues

@@ -8,7 +8,7 @@
 #include "backends/builtin.h"
 #include "tests/unit/backends/queue_rig.h"
 
-namespace nixl::test {
+namespace nixl::test::host_queues {
 namespace {
 
 constexpr uint64_t KIB = 1024, MIB = 1024 * KIB;
@@ -193,4 +193,4 @@ TEST_F(MemcpyWorkers, ManySpansAtOnce_allArrive) {
 }
 
 } // namespace
-} // namespace nixl::test
+} // namespace nixl::test::host_queues

@@ -5,7 +5,7 @@
 #include "backends/builtin.h"
 #include "tests/unit/backends/queue_rig.h"
 
-namespace nixl::test {
+namespace nixl::test::host_queues {
 namespace {
 
 TEST(NullBackend, NotAskedFor_saysHowToAsk) {
@@ -70,4 +70,4 @@ TEST(NullBackend, NobodyPolls_pushesBackAndKeepsEverything) {
 }
 
 } // namespace
-} // namespace nixl::test
+} // namespace nixl::test::host_queues

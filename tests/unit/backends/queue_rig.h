@@ -17,7 +17,7 @@
 
 #include "tests/support/fake_host.h"
 
-namespace nixl::test {
+namespace nixl::test::host_queues {
 
 inline constexpr std::chrono::seconds PATIENCE{60};
 
@@ -215,4 +215,4 @@ inline void copy_as_told(const std::vector<nixl_run>& runs, const Bytes& source,
                     source[run.source_offset + i * static_cast<uint64_t>(run.source_stride) + k];
 }
 
-} // namespace nixl::test
+} // namespace nixl::test::host_queues

@@ -15,7 +15,7 @@
 #include "tests/support/fake_host.h"
 #include "tests/unit/backends/queue_rig.h"
 
-namespace nixl::test {
+namespace nixl::test::host_queues {
 namespace {
 
 using sdk::CompletionRing;
@@ -268,4 +268,4 @@ TEST(Table, OlderAndForeignCores_areRespected) {
 }
 
 } // namespace
-} // namespace nixl::test
+} // namespace nixl::test::host_queues

@@ -6,7 +6,7 @@
 
 extern "C" nixl_status nixl_backend_entry(const nixl_host_v1* host, nixl_backend_v1* out);
 
-namespace nixl::test {
+namespace nixl::test::host_queues {
 namespace {
 
 TEST(TemplateBackend, Copies_andTakesNoMoreThanItsSettingSays) {
@@ -43,4 +43,4 @@ TEST(TemplateBackend, NobodyPolls_pushesBack) {
 }
 
 } // namespace
-} // namespace nixl::test
+} // namespace nixl::test::host_queues

@@ -9,7 +9,7 @@
 #include "backends/decorators/decorator.h"
 #include "tests/unit/backends/queue_rig.h"
 
-namespace nixl::test {
+namespace nixl::test::host_queues {
 
 class WrappedBackend {
   public:
@@ -32,4 +32,4 @@ class WrappedBackend {
     nixl_backend_v1 table_{};
 };
 
-} // namespace nixl::test
+} // namespace nixl::test::host_queues
