@@ -37,18 +37,25 @@ bool find_out() noexcept {
     return membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) == 0;
 }
 
-const bool cheap = find_out();
-
 } // namespace
 
-bool presence_is_cheap() noexcept { return cheap; }
+const bool presence_is_cheap = find_out();
 
-Presence::Presence() {
+thread_local constinit Presence* my_presence = nullptr;
+
+Presence& enroll_thread() noexcept {
+    thread_local Presence mine;
+    return mine;
+}
+
+Presence::Presence() noexcept {
     const std::lock_guard lock(threads().mutex);
     threads().list.push_back(this);
+    my_presence = this;
 }
 
 Presence::~Presence() {
+    my_presence = nullptr; // a later destructor of this thread that makes a call enrolls again
     const std::lock_guard lock(threads().mutex);
     std::erase(threads().list, this);
 }
@@ -58,7 +65,7 @@ bool inside_now(uint32_t context) noexcept {
 }
 
 void wait_until_outside(uint32_t context) noexcept {
-    if (cheap)
+    if (presence_is_cheap)
         membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
     for (;;) {
         bool somebody = false;

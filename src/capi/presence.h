@@ -14,17 +14,22 @@ inline constexpr uint32_t MAX_CONTEXTS = 64;
 /// One per thread: a bit per context it is inside a call of.
 struct Presence {
     std::atomic<uint64_t> inside{0};
-    Presence();
+    Presence() noexcept;
     ~Presence();
 };
 
+/// Cold: makes this thread known; its Presence lives until the thread ends.
+[[nodiscard]] Presence& enroll_thread() noexcept;
+
+// A plain pointer with the cheapest access there is: a load from the thread's static block.
+extern thread_local constinit Presence* my_presence __attribute__((tls_model("initial-exec")));
+
 [[nodiscard]] inline Presence& presence() noexcept {
-    thread_local Presence mine;
-    return mine;
+    return __builtin_expect(my_presence != nullptr, 1) ? *my_presence : enroll_thread();
 }
 
 /// Whether the kernel orders other threads' plain stores for the closing side (membarrier).
-[[nodiscard]] bool presence_is_cheap() noexcept;
+extern const bool presence_is_cheap;
 
 /// From before a context is looked up until the call returns. Nests.
 class InsideCall {
@@ -34,7 +39,7 @@ class InsideCall {
         const uint64_t inside = before_ | uint64_t{1} << context;
         // Either the closing side's barrier orders this store before the look-up that follows, or it is
         // sequentially consistent by itself; see wait_until_outside().
-        if (presence_is_cheap()) {
+        if (presence_is_cheap) {
             mine_.inside.store(inside, std::memory_order_relaxed);
             std::atomic_signal_fence(std::memory_order_seq_cst);
         } else {

@@ -20,26 +20,33 @@ constexpr uint32_t MAX_DEFAULT_LANES = 8;
 constexpr uint32_t MAX_DEFAULT_WORKERS = 16;
 constexpr int64_t CLOSE_TIMEOUT_NS = 100'000'000;
 
-std::atomic<uint32_t> forks{0};
-
-} // namespace
-
-uint32_t fork_epoch() noexcept { return forks.load(std::memory_order_relaxed); }
+/// The preferred engine of network and storage legs (C-13, C-14). Local copies do not depend on it.
+void warn_of_missing_engine(const std::string& wanted) {
+    static constexpr std::string_view HERE[] = {"auto", "posix", "file", "block"};
+    if (std::find(std::begin(HERE), std::end(HERE), wanted) != std::end(HERE))
+        return;
+    const std::string text = "backend " + wanted + " is not part of this build; copies in host "
+                             "memory use memcpy, files and devices use posix";
+    if (log_first_time(text))
+        NIXL_LOG(WARN, text);
+}
 
 void watch_forks() {
     static std::once_flag once; // the handler cannot be taken back, so it is set once per process
     std::call_once(once, [] {
-        pthread_atfork(nullptr, nullptr, [] { forks.fetch_add(1, std::memory_order_relaxed); });
+        pthread_atfork(nullptr, nullptr, [] { fork_count.fetch_add(1, std::memory_order_relaxed); });
     });
 }
 
+} // namespace
+
+std::atomic<uint32_t> fork_count{0};
+
 Context::Context(Settings settings)
-    : fork_epoch_(fork_epoch()), settings_(std::move(settings)), host_table_(Host::table()) {}
+    : fork_epoch_(fork_count.load()), settings_(std::move(settings)), host_table_(Host::table()) {}
 
 // transfers_ first: its lanes close their queues; then regions, which detach from backends.
 Context::~Context() = default;
-
-bool Context::inherited() const noexcept { return fork_epoch_ != fork_epoch(); }
 
 Result<std::unique_ptr<Context>> Context::open(std::span<const Settings::Pair> given,
                                                const Parts& parts) {
@@ -65,7 +72,7 @@ Result<void> Context::start(const Parts& parts) {
     TransferLimits limits;
     uint64_t pool_bytes = 0;
     uint32_t worker_count = 0;
-    std::string decorators, plugin_dir;
+    std::string decorators, plugin_dir, wanted_backend;
     {
         const MutexLock lock(mutex_);
         limits = limits_from_settings();
@@ -73,12 +80,14 @@ Result<void> Context::start(const Parts& parts) {
         worker_count = static_cast<uint32_t>(settings_.number("workers"));
         decorators = settings_.text("decorators");
         plugin_dir = settings_.text("plugin_dir");
+        wanted_backend = settings_.text("backend");
         telemetry_.enable(settings_.flag("enable_telemetry"));
         log_set_level(static_cast<Level>(settings_.number("log_level")));
         if (settings_.text("enable_gpu") == "true" || settings_.number("sim_gpus") != 0)
             return Error(Code::UNSUPPORTED, "enable_gpu: " + gpu_presence().reason,
                          "leave enable_gpu at auto to use host memory and storage");
     }
+    warn_of_missing_engine(wanted_backend);
     if (worker_count == 0)
         worker_count = std::min(usable_cpus(), MAX_DEFAULT_WORKERS);
     pool_ = std::make_unique<WorkerPool>(worker_count);

@@ -14,6 +14,9 @@
 
 namespace nixl::core {
 
+/// Forks that this process came out of since the first context; counted by pthread_atfork.
+extern std::atomic<uint32_t> fork_count;
+
 /// What the outermost layer brings in, so that the core names no backend.
 struct Parts {
     std::vector<BackendEntry> backends;
@@ -63,7 +66,9 @@ class Context final : private Host {
     uint64_t trim() { return staging_->trim(); }
 
     /// Whether this process was forked since the context was opened; then nothing works any more.
-    [[nodiscard]] bool inherited() const noexcept;
+    [[nodiscard]] bool inherited() const noexcept {
+        return fork_epoch_ != fork_count.load(std::memory_order_relaxed);
+    }
 
   private:
     explicit Context(Settings settings);
@@ -106,9 +111,5 @@ class Context final : private Host {
     std::vector<std::string> counter_names_ GUARDED_BY(counters_mutex_);
     std::array<std::atomic<uint64_t>, MAX_COUNTERS> counters_{};
 };
-
-/// Counts forks that this process came out of; set up once by pthread_atfork.
-[[nodiscard]] uint32_t fork_epoch() noexcept;
-void watch_forks();
 
 } // namespace nixl::core

@@ -32,9 +32,7 @@ void Lane::enter() noexcept {
 void Lane::leave() noexcept {
     for (;;) {
         std::array<DueCallback, 8> callbacks;
-        const size_t count = std::min(due_.size(), callbacks.size());
-        std::copy_n(due_.begin(), count, callbacks.begin());
-        due_.erase(due_.begin(), due_.begin() + static_cast<std::ptrdiff_t>(count));
+        const size_t count = due_.empty() ? 0 : take_due(callbacks);
         const bool more = !due_.empty();
         const bool changed = std::exchange(changed_, false);
         // Sequentially consistent with post(): either it sees the lane free, or we see its inbox;
@@ -50,6 +48,13 @@ void Lane::leave() noexcept {
             return; // the new driver looks at both when it leaves
         drain_inbox();
     }
+}
+
+size_t Lane::take_due(std::array<DueCallback, 8>& out) noexcept {
+    const size_t count = std::min(due_.size(), out.size());
+    std::copy_n(due_.begin(), count, out.begin());
+    due_.erase(due_.begin(), due_.begin() + static_cast<std::ptrdiff_t>(count));
+    return count;
 }
 
 void Lane::run_callback(const DueCallback& due) noexcept {

@@ -129,6 +129,7 @@ class Lane {
     void keep_pending(Flight& flight) noexcept;
     void mark_busy(LaneQueue& queue) noexcept;
     void measure(Request& request, Code status) noexcept;
+    size_t take_due(std::array<DueCallback, 8>& out) noexcept;
     void run_callback(const DueCallback& due) noexcept;
     bool poll_queue(LaneQueue& queue) noexcept;
     bool retry_pending() noexcept;

@@ -215,6 +215,13 @@ void Lane::finish(Request& request) noexcept {
 }
 
 void Lane::report(Request& request, Code status, Phase phase) noexcept {
+    changed_ = true;
+    if (request.options.queue == nullptr && request.options.done == nullptr) {
+        if (phase == Phase::IDLE)
+            request.lane.store(nullptr, std::memory_order_relaxed);
+        request.state.store(RequestState{phase, status}.pack(), std::memory_order_release);
+        return;
+    }
     // After the store below another thread may post it again: everything is read before.
     const PostOptions options = request.options;
     const nixl_request handle = Transfers::handle_of(request);
@@ -237,7 +244,6 @@ void Lane::report(Request& request, Code status, Phase phase) noexcept {
     if (options.done != nullptr)
         due_.push_back({options.done, options.user, handle, static_cast<nixl_status>(status),
                         &request});
-    changed_ = true;
 }
 
 } // namespace nixl::core

@@ -13,6 +13,8 @@ namespace {
 constexpr std::array<uint64_t, Router::SIZE_CLASSES> TYPICAL_BYTES = {1u << 10, 32u << 10, 1u << 20,
                                                                       64u << 20};
 
+constexpr double NO_ROUTE_NS = 1e300; // anything is better
+
 double cost_ns(const Leg& leg, uint64_t bytes) noexcept {
     return leg.latency_ns + static_cast<double>(bytes) / std::max(leg.bytes_per_ns, 1e-6);
 }
@@ -71,6 +73,11 @@ void summarise(Route& route) {
     route.self_driven = route.self_driven && route.direct(); // the core drives from leg to leg
 }
 
+double cost_ns(const Route& route, uint64_t bytes) noexcept {
+    const Leg whole{nullptr, 0, 0, route.latency_ns, route.bytes_per_ns};
+    return cost_ns(whole, bytes);
+}
+
 /// One leg, else two through host memory.
 std::optional<Route> compose(const BackendRegistry& registry, const RegionClass& source,
                              const RegionClass& target, uint64_t bytes) {
@@ -99,15 +106,18 @@ std::string pair_text(const RegionClass& source, const RegionClass& target) {
     return side(source) + " -> " + side(target);
 }
 
-/// Why nothing better: the backends that are off and would have been, else that there is none.
+/// Why nothing better than `cost`: the backends that are off and would have been cheaper, else, for a
+/// path in several legs, that there is no direct one.
 std::vector<std::string> explain_missing(const BackendRegistry& registry, const RegionClass& source,
-                                         const RegionClass& target, bool direct) {
+                                         const RegionClass& target, uint64_t bytes, double cost,
+                                         bool direct) {
     std::vector<std::string> reasons;
     for (const auto& backend : registry.backends()) {
         const nixl_caps& caps = backend->caps();
         if (!backend->available() &&
             std::any_of(caps.pairs, caps.pairs + caps.pair_count, [&](const nixl_kind_pair& pair) {
-                return serves(pair, backend->number, source, target);
+                const Leg leg{nullptr, 0, 0, pair.latency_ns, pair.bytes_per_ns};
+                return serves(pair, backend->number, source, target) && cost_ns(leg, bytes) < cost;
             }))
             reasons.push_back(backend->unavailable());
     }
@@ -141,15 +151,18 @@ Result<const Route*> Router::search(uint32_t source_class, uint32_t target_class
     const MutexLock lock(mutex_);
     const RegionClass& source = classes_[source_class];
     const RegionClass& target = classes_[target_class];
-    auto route = compose(registry_, source, target, TYPICAL_BYTES[size_class(bytes)]);
+    const uint64_t typical = TYPICAL_BYTES[size_class(bytes)];
+    auto route = compose(registry_, source, target, typical);
     if (!route) {
         std::string text = "no path " + pair_text(source, target);
-        for (const std::string& reason : explain_missing(registry_, source, target, true))
+        for (const std::string& reason :
+             explain_missing(registry_, source, target, typical, NO_ROUTE_NS, true))
             text += "; " + reason;
         return Error(Code::UNSUPPORTED, text,
                      "nixl-info --paths lists what is possible here and why the rest is not");
     }
-    route->reasons = explain_missing(registry_, source, target, route->direct());
+    route->reasons = explain_missing(registry_, source, target, typical, cost_ns(*route, typical),
+                                     route->direct());
     routes_.push_back(std::make_unique<Route>(*std::move(route)));
     const Route* made = routes_.back().get();
     cache_[slot(source_class, target_class, bytes)].store(made, std::memory_order_release);
@@ -207,7 +220,9 @@ std::string Router::to_json() {
             json.key("path").value(route ? route->name() : "");
             json.key("direct").value(route && route->direct()).key("reasons").array();
             for (const auto& reason :
-                 explain_missing(registry_, source, target, route && route->direct()))
+                 explain_missing(registry_, source, target, TYPICAL_BYTES.back(),
+                                 route ? cost_ns(*route, TYPICAL_BYTES.back()) : NO_ROUTE_NS,
+                                 route && route->direct()))
                 json.value(reason);
             json.end().end();
         }

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// Staging memory: bounded, reused, given back.
+#include "memory/staging.h"
+
+#include <gtest/gtest.h>
+
+#include "null_host.h"
+
+namespace nixl::core {
+namespace {
+
+class StagingTest : public ::testing::Test {
+  protected:
+    NullHost host_;
+    const nixl_host_v1 table_ = host_.table();
+    BackendRegistry registry_{table_};
+    RegionTable regions_{registry_};
+    StagingPool pool_{regions_, 1u << 20};
+};
+
+TEST_F(StagingTest, GivenBlock_isTakenAgain) {
+    bool hit = true;
+    Region* first = pool_.take(5000, &hit).value();
+    EXPECT_FALSE(hit);
+    EXPECT_EQ(first->bytes, 8192u) << "whole pages";
+    pool_.give(*first);
+
+    EXPECT_EQ(pool_.take(8000, &hit).value(), first);
+    EXPECT_TRUE(hit);
+}
+
+// Proves: S-033
+TEST_F(StagingTest, Limit_isAgainUntilSomethingComesBack) {
+    bool hit = false;
+    Region* most = pool_.take(1u << 20, &hit).value();
+
+    const auto more = pool_.take(4096, &hit);
+    ASSERT_FALSE(more.ok());
+    EXPECT_EQ(more.error().code, Code::AGAIN);
+    pool_.give(*most);
+    EXPECT_EQ(pool_.trim(), 1u << 20);
+    EXPECT_TRUE(pool_.take(4096, &hit).ok());
+}
+
+TEST_F(StagingTest, MemoryForBackends_comesBackByItsAddress) {
+    void* memory = pool_.take_memory(100);
+    ASSERT_NE(memory, nullptr);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(memory) % 4096, 0u);
+    pool_.give_memory(memory);
+    pool_.give_memory(memory); // twice: nothing happens
+    EXPECT_EQ(pool_.trim(), 4096u);
+    EXPECT_EQ(pool_.bytes(), 0u);
+}
+
+} // namespace
+} // namespace nixl::core
