@@ -10,6 +10,8 @@ import tree
 MINUTE = 60
 # Every seed of the fault suites is a test of its own; sanitized code is ten times slower.
 SEEDS_PLAIN, SEEDS_SANITIZED = "200", "20"
+# Allocations and instructions are counted in the plain build; a sanitizer has its own.
+WITHOUT_COUNTS = ("--no-suite", "perf")
 SANITIZER_OPTIONS = {
     "ASAN_OPTIONS": "detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1",
     "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
@@ -131,7 +133,7 @@ def asan_steps(*arguments):
 
 def steps_of(group):
     if group == "check":
-        return static_steps() + asan_steps("--suite", "unit", "--suite", "conformance")
+        return static_steps() + asan_steps("--suite", "unit", "--suite", "api", "--suite", "conformance")
     found = specification() or ""
     return [
         build_step("build", "build", "build as a user does"),
@@ -139,7 +141,7 @@ def steps_of(group):
         meson_step(
             "tests", "build", "all suites, plain build", "build", NIXL_TEST_SEEDS=SEEDS_PLAIN
         ),
-        *asan_steps(),
+        *asan_steps(*WITHOUT_COUNTS),
         build_step(
             "tsan-build",
             "build-tsan",
@@ -152,6 +154,7 @@ def steps_of(group):
             "build-tsan",
             "all suites under TSan",
             "tsan-build",
+            *WITHOUT_COUNTS,
             NIXL_TEST_SEEDS=SEEDS_SANITIZED,
             **SANITIZER_OPTIONS,
         ),
