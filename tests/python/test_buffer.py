@@ -116,6 +116,19 @@ class NumPy(Case):
                 back = buffer.to_numpy()
                 self.assertEqual((back.dtype, back.shape), (data.dtype, data.shape))
 
+    def test_dates_structures_and_texts_keep_their_bytes(self):
+        """Proves: S-080"""
+        for data in (numpy.array(["2024-01-01", "1970-01-01"], "M8[ns]"),
+                     numpy.array([(1, 2.0)], [("a", "i4"), ("b", "f8")]), numpy.array(["ab", "c"])):
+            target = bytearray(data.nbytes)
+            nixl.transfer(data, target)
+            self.assertEqual(target, data.tobytes())
+
+    def test_arrays_of_objects_are_refused(self):
+        """Proves: S-074"""
+        with self.assertRaises(ValueError):
+            nixl.Buffer.from_numpy(numpy.array([None, {}], object))
+
     def test_every_type_goes_there_and_back(self):
         """Proves: S-080"""
         for kind in "bBhHiIlLqQefdFD?":

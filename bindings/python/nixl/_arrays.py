@@ -77,6 +77,9 @@ def _type_of_format(text, itemsize):
 def of_buffer_protocol(thing):
     """Memory of bytes, bytearray, memoryview, array.array, mmap, NumPy arrays ..."""
     view = memoryview(thing)
+    if "O" in view.format:
+        raise _errors.InvalidArgumentError(
+            "the array holds Python objects, whose bytes mean nothing elsewhere")
     shape = tuple(view.shape)
     kind = _type_of_format(view.format, view.itemsize)
     if not view.contiguous:
@@ -101,12 +104,13 @@ def of_array_interface(thing):
     """Memory of an object that has ``__array_interface__`` but no buffer protocol."""
     interface = thing.__array_interface__
     shape, kind = tuple(interface["shape"]), interface["typestr"]
+    itemsize = int(kind[2:].partition("[")[0])  # "<M8[ns]"
     count = 1
     for length in shape:
         count *= length
-    size = count * int(kind[2:])
+    size = count * itemsize
     strides = interface.get("strides")
-    if strides is not None and count > 0 and tuple(strides) != _c_strides(shape, int(kind[2:])):
+    if strides is not None and count > 0 and tuple(strides) != _c_strides(shape, itemsize):
         import numpy
         return _copied(numpy.asarray(thing).tobytes(), Layout(kind, shape, "C"))
     address, read_only = interface["data"]
@@ -190,6 +194,8 @@ def memory_of(thing):
         return of_cuda_array(thing)
     try:
         return of_buffer_protocol(thing)
+    except _errors.NIXLError:
+        raise
     except (TypeError, ValueError, BufferError):  # bfloat16 and friends have no format
         pass
     if hasattr(thing, "__array_interface__"):

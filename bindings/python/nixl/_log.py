@@ -18,6 +18,8 @@ from ._library import LOG, functions
 LEVELS = {0: 40, 1: 30, 2: 20, 3: 10, 4: 5}  # of the library -> of logging
 wanted = None  # None: as described above
 
+_STOP = b"stop\n"
+
 _attached = None  # what must stay alive while lines come
 _complained = False
 
@@ -95,6 +97,8 @@ class _Pipe:
     def _run(self):
         with open(self.read_end, "rb", closefd=True) as stream:
             for record in stream:
+                if record == _STOP:
+                    return
                 try:
                     level, place, text = (
                         record.decode("utf-8", "replace").rstrip("\n").split("\t", 2)
@@ -110,6 +114,9 @@ class _Pipe:
 
     def close(self):
         import threading
-        os.close(self.write_end)  # the thread reads what is there, then ends
-        if self.process == os.getpid() and self.thread is not threading.current_thread():
-            self.thread.join(2.0)
+        if self.process == os.getpid():
+            os.set_blocking(self.write_end, True)
+            os.write(self.write_end, _STOP)  # a child of a fork may keep the pipe open
+            if self.thread is not threading.current_thread():
+                self.thread.join(2.0)
+        os.close(self.write_end)
