@@ -12,7 +12,7 @@ import tree
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.M)
 ENTRY = re.compile(r'^"?([A-Za-z0-9_./-]+)"?\s*=\s*\[(.*)\]$')
 # Folders that #include lines start from, besides the file's own.
-SEARCH = ("src", "include", "backends", "tests", "tools", "")
+SEARCH = ("src", "include", "backends", "tests", "tests/support", "tools", "")
 
 
 def read_layers(text):

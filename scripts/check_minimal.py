@@ -72,7 +72,7 @@ def benchmark_runs(staging):
 
 
 def really_install():
-    """The README's install command, in a mount namespace where only a copy of the system is written."""
+    """The README's install command, in a mount namespace that writes to a copy of the system."""
     program = "#include <nixl/nixl.h>\nint main() { nixl::initialize(); nixl::finalize(); }\n"
     script = """
         mount -t tmpfs tmpfs /mnt

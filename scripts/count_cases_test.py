@@ -35,7 +35,8 @@ class CountCases(unittest.TestCase):
 
     def test_own_summary_counts(self):
         self.assertEqual(count_cases.of_text("abi: 3 passed, 1 failed, 2 skipped\n"), (3, 1, 2))
-        self.assertEqual(count_cases.of_text("Ran 7 tests in 1s\n\nOK\n7 passed, 0 failed"), (7, 0, 0))
+        text = "Ran 7 tests in 1s\n\nOK\n7 passed, 0 failed"
+        self.assertEqual(count_cases.of_text(text), (7, 0, 0))
 
     def test_program_without_summary_is_one_case(self):
         self.assertEqual(count_cases.of_program("hello", True), (1, 0, 0))

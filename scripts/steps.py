@@ -133,7 +133,8 @@ def asan_steps(*arguments):
 
 def steps_of(group):
     if group == "check":
-        return static_steps() + asan_steps("--suite", "unit", "--suite", "api", "--suite", "conformance")
+        suites = ("--suite", "unit", "--suite", "api", "--suite", "conformance")
+        return static_steps() + asan_steps(*suites)
     found = specification() or ""
     return [
         build_step("build", "build", "build as a user does"),
