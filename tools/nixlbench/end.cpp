@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "nixlbench/end.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <nixl/machine.hpp>
+
+#include "common/failure.h"
+#include "common/text.h"
+#include "common/units.h"
+
+namespace nixl::tools {
+
+namespace {
+
+constexpr std::uint64_t DIRECT_ALIGNMENT = 4096;
+
+struct KindName {
+    const char* name;
+    EndKind kind;
+};
+constexpr KindName KIND_NAMES[] = {{"cpu", EndKind::CPU},
+                                   {"cpu-pinned", EndKind::CPU_PINNED},
+                                   {"cpu-pageable", EndKind::CPU_PAGEABLE},
+                                   {"file", EndKind::FILE},
+                                   {"gpu", EndKind::GPU},
+                                   {"dram", EndKind::CPU},
+                                   {"vram", EndKind::GPU}};
+
+bool exists(const std::string& path, struct stat& figures) {
+    return ::stat(path.c_str(), &figures) == 0;
+}
+
+} // namespace
+
+EndKind parse_end_kind(const std::string& text, const std::string& option) {
+    const std::string wanted = lower_case(text);
+    for (const KindName& known : KIND_NAMES)
+        if (wanted == known.name)
+            return known.kind;
+    const bool later = wanted == "s3" || wanted == "remote" || wanted == "obj";
+    throw Failure(later ? EXIT_UNAVAILABLE : EXIT_USAGE,
+                  "--" + option + ": \"" + text + "\" is " +
+                      (later ? "not part of this build; it has " : "none of ") +
+                      "cpu, cpu-pinned, cpu-pageable, file, gpu");
+}
+
+const char* end_kind_name(EndKind kind) {
+    return KIND_NAMES[static_cast<int>(kind)].name; // the first five are in order
+}
+
+bool is_cpu(EndKind kind) { return kind != EndKind::FILE && kind != EndKind::GPU; }
+
+Memory::Memory(std::uint64_t bytes) : bytes_(bytes) {
+    void* at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (at == MAP_FAILED)
+        throw system_failure("allocating " + format_size(bytes) + " of memory", errno);
+    data_ = static_cast<char*>(at);
+    (void)madvise(at, bytes, MADV_HUGEPAGE); // an advice; small pages do as well
+}
+
+Memory::~Memory() { munmap(data_, bytes_); }
+
+End::End(const EndWish& wish, Role role, std::uint64_t bytes, nixl_context context) : wish_(wish) {
+    switch (wish.kind) {
+    case EndKind::FILE:
+        open_file(role, bytes, context);
+        return;
+    case EndKind::GPU:
+        open_device(bytes, context);
+        return;
+    case EndKind::CPU:
+    case EndKind::CPU_PAGEABLE:
+    case EndKind::CPU_PINNED:
+        break;
+    }
+    memory_ = std::make_unique<Memory>(bytes);
+    const bool pinned = wish.kind == EndKind::CPU_PINNED;
+    buffer_ = Buffer::from_host(static_cast<void*>(memory_->data()), bytes,
+                                pinned ? MemoryType::HOST_PINNED : MemoryType::HOST, context);
+}
+
+void End::open_device(std::uint64_t bytes, nixl_context context) {
+    const unsigned count = get_device_count();
+    const std::string missing = format("GPU %d is not present (%u found)", wish_.device, count);
+    try {
+        buffer_ = Buffer::allocate(bytes, MemoryType::DEVICE, wish_.device, context);
+    } catch (const NIXLException& error) {
+        const bool absent = static_cast<unsigned>(wish_.device) >= count;
+        throw Failure(EXIT_UNAVAILABLE, (absent ? missing + ": " : "") + error.what());
+    }
+}
+
+void End::open_file(Role role, std::uint64_t bytes, nixl_context context) {
+    struct stat figures {};
+    const bool target = role == Role::TARGET;
+    path_ = wish_.path;
+    const bool there = !path_.empty() && exists(path_, figures);
+    const bool block = there && S_ISBLK(figures.st_mode);
+    OpenMode mode = wish_.direct ? OpenMode::DIRECT : OpenMode::READ_WRITE;
+    if (path_.empty() || (there && S_ISDIR(figures.st_mode))) {
+        scratch_.emplace(path_, bytes);
+        path_ = scratch_->path();
+    } else if (target) {
+        if (there && !wish_.overwrite && (block || figures.st_size != 0))
+            throw Failure(EXIT_ERROR, path_ + " exists; --overwrite allows writing to it");
+        if (!there)
+            mode = mode | OpenMode::CREATE;
+        mode = block ? mode | OpenMode::FORCE : mode;
+    } else {
+        is_given_ = true;
+        mode = mode | OpenMode::READ_ONLY;
+        if (there && !block && static_cast<std::uint64_t>(figures.st_size) < bytes)
+            throw Failure(EXIT_ERROR,
+                          path_ + " has " + format_size(std::uint64_t(figures.st_size)) +
+                              ", which is less than the " + format_size(bytes) + " to read");
+    }
+    // The library opens first: it creates what is missing and says best what is wrong.
+    buffer_ = block ? Buffer::open_block(path_, mode, 0, bytes, context)
+                    : Buffer::open_file(path_, mode, 0, bytes, context);
+    const int flags = is_given_ ? O_RDONLY : O_RDWR;
+    cached_ = open_descriptor(path_, flags);
+    if (wish_.direct)
+        direct_ = Descriptor(::open(path_.c_str(), flags | O_DIRECT | O_CLOEXEC));
+}
+
+const Descriptor& End::descriptor_for(std::uint64_t offset, const void* memory,
+                                      std::uint64_t bytes) const {
+    const auto address = reinterpret_cast<std::uintptr_t>(memory);
+    const bool aligned = (offset | bytes | address) % DIRECT_ALIGNMENT == 0;
+    return direct_.is_open() && aligned ? direct_ : cached_;
+}
+
+void End::read(std::uint64_t offset, char* out, std::uint64_t bytes) const {
+    while (bytes > 0) {
+        const Descriptor& file = descriptor_for(offset, out, bytes);
+        const ssize_t moved = ::pread(file.get(), out, bytes, static_cast<off_t>(offset));
+        if (moved < 0 && errno == EINTR)
+            continue;
+        if (moved <= 0)
+            throw system_failure("reading " + path_, moved == 0 ? ENODATA : errno);
+        offset += static_cast<std::uint64_t>(moved);
+        out += moved;
+        bytes -= static_cast<std::uint64_t>(moved);
+    }
+}
+
+void End::write(std::uint64_t offset, const char* data, std::uint64_t bytes) const {
+    while (bytes > 0) {
+        const Descriptor& file = descriptor_for(offset, data, bytes);
+        const ssize_t moved = ::pwrite(file.get(), data, bytes, static_cast<off_t>(offset));
+        if (moved < 0 && errno == EINTR)
+            continue;
+        if (moved < 0)
+            throw system_failure("writing " + path_, errno);
+        offset += static_cast<std::uint64_t>(moved);
+        data += moved;
+        bytes -= static_cast<std::uint64_t>(moved);
+    }
+}
+
+std::string End::describe() const {
+    std::string out = end_kind_name(wish_.kind);
+    if (wish_.kind == EndKind::GPU)
+        out += ":" + std::to_string(wish_.device);
+    if (is_file())
+        out += " " + printable(path_) + (wish_.direct ? " (direct)" : " (cached)");
+    return out;
+}
+
+} // namespace nixl::tools

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+// nixlbench: how fast nixl moves bytes between two ends of this machine.
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <string>
+
+#include <nixl/context.hpp>
+#include <nixl/status.hpp>
+
+#include "common/failure.h"
+#include "common/interrupt.h"
+#include "common/options.h"
+#include "nixlbench/measure.h"
+#include "nixlbench/plan.h"
+#include "nixlbench/report.h"
+
+namespace nixl::tools {
+
+namespace {
+
+Context open_context(const Plan& plan) {
+    Config config;
+    if (!plan.backend.empty())
+        config.settings.emplace_back("backend", plan.backend);
+    return Context(config);
+}
+
+void measure_all(const Plan& plan, Outcome& outcome) {
+    const Context context = open_context(plan);
+    for (const NamedSize& size : plan.sizes) {
+        outcome.results.push_back(measure(plan, size, context));
+        const Result& result = outcome.results.back();
+        if (result.interrupted && result.latencies.count() == 0)
+            outcome.results.pop_back();
+        else if (result.mismatch) {
+            outcome.code = EXIT_MISMATCH;
+            outcome.error = "wrong bytes arrived: " + result.mismatch->text();
+            return;
+        }
+        if (is_interrupted()) {
+            outcome.code = EXIT_INTERRUPTED;
+            if (outcome.results.empty())
+                outcome.error = "interrupted before the first iteration ended";
+            return;
+        }
+    }
+}
+
+bool skips_what_is_missing() {
+    const char* wish = std::getenv("NIXLBENCH_ON_MISSING");
+    return wish != nullptr && std::string(wish) == "skip";
+}
+
+/// Runs `work`; what it throws becomes the outcome.
+template <typename Work> void guarded(Outcome& outcome, Work work) {
+    try {
+        work();
+    } catch (const Failure& failure) {
+        outcome.code = failure.code();
+        outcome.error = failure.what();
+    } catch (const std::exception& error) {
+        outcome.code = EXIT_ERROR;
+        outcome.error = error.what();
+    }
+    if (outcome.code == EXIT_UNAVAILABLE && skips_what_is_missing()) {
+        outcome.code = EXIT_OK;
+        outcome.skipped = true;
+    }
+}
+
+int print(const Plan& plan, const Outcome& outcome) {
+    std::string out;
+    switch (plan.output) {
+    case OutputFormat::JSON:
+        out = json_report(plan, outcome);
+        break;
+    case OutputFormat::CSV:
+        out = csv_report(plan, outcome);
+        break;
+    case OutputFormat::TEXT:
+        out = text_report(plan, outcome);
+        break;
+    }
+    std::fputs(out.c_str(), stdout);
+    if (!outcome.error.empty())
+        std::fprintf(stderr, "nixlbench: %s%s\n", outcome.skipped ? "skipped: " : "",
+                     outcome.error.c_str());
+    if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+        std::perror("nixlbench: writing the result");
+        return EXIT_ERROR;
+    }
+    return outcome.code;
+}
+
+int run(int argc, const char* const* argv) {
+    Plan plan;
+    plan.output = guess_format(argc, argv); // in which a wrong command line is answered
+    plan.arguments.assign(argv, argv + argc);
+    Outcome outcome;
+    CommandLine line = command_line();
+    bool told = false;
+    guarded(outcome, [&] {
+        line.parse(argc, argv);
+        if (line.is_on("help") || line.is_on("version")) {
+            std::fputs(line.is_on("help") ? line.help(terminal_columns()).c_str()
+                                          : ("nixlbench " + std::string(version()) + "\n").c_str(),
+                       stdout);
+            told = true;
+            return;
+        }
+        plan = make_plan(line);
+        catch_interrupts();
+        measure_all(plan, outcome);
+    });
+    return told ? static_cast<int>(EXIT_OK) : print(plan, outcome);
+}
+
+} // namespace
+} // namespace nixl::tools
+
+int main(int argc, char** argv) { return nixl::tools::run(argc, argv); }
