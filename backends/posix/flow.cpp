@@ -14,6 +14,9 @@ namespace {
 // does not wait for a long one. Large enough to keep sequential transfers sequential.
 constexpr uint32_t TURN_OPS = 32;
 
+// Results of direct operations up to this size follow each other within some 10 us at full depth.
+constexpr uint64_t BRISK_BYTES = 32u << 10;
+
 nixl_status status_of(int error) noexcept {
     // The descriptor is open, so this is a write to one opened for reading, or the reverse.
     if (error == EBADF)
@@ -189,6 +192,8 @@ bool Flow::start(Operation& operation) noexcept {
         }
     }
     ++in_kernel_;
+    operation.is_brisk = operation.is_direct && operation.call_bytes() <= BRISK_BYTES;
+    brisk_in_kernel_ += operation.is_brisk ? 1 : 0;
     operation.is_in_kernel = true;
     return true;
 }
@@ -204,6 +209,7 @@ void Flow::leave_phase(Operation& operation) noexcept {
 
 void Flow::finish(Operation& operation, int64_t result, Sink& sink) noexcept {
     --in_kernel_;
+    brisk_in_kernel_ -= operation.is_brisk ? 1 : 0;
     operation.is_in_kernel = false;
     Span& span = spans_[operation.span];
     if (result < 0) {

@@ -36,6 +36,7 @@ struct Operation {
     bool is_alone;     ///< one element per call from here on: the joined call did not end well
     bool is_waiting;   ///< for direct writes in flight, see WritePhase
     bool holds_phase;  ///< started in its region's WritePhase
+    bool is_brisk;     ///< counted as such while it is in the kernel
     bool is_in_kernel; ///< between next() and finish()
 
     [[nodiscard]] uint32_t call_elements() const noexcept { return is_alone ? 1 : element_count; }
@@ -78,7 +79,8 @@ class Flow {
         return cancelled_spans_ > 0 || ended_count_ > 0 ||
                (in_kernel_ == 0 && (again_count_ > 0 || first_queued_ != NO_SPAN));
     }
-    [[nodiscard]] uint32_t in_kernel() const noexcept { return in_kernel_; }
+    /// Operations in the kernel that come back soon and in crowds: direct and small.
+    [[nodiscard]] uint32_t brisk_in_kernel() const noexcept { return brisk_in_kernel_; }
     /// Whether operation `number` has been handed out, for that tag.
     [[nodiscard]] bool is_in_kernel(uint32_t number, uint64_t tag) const noexcept {
         return operations_[number].is_in_kernel && spans_[operations_[number].span].tag == tag;
@@ -132,7 +134,8 @@ class Flow {
     std::vector<Span> spans_;
     uint32_t free_spans_[MAX_SPANS];
     uint32_t free_operation_count_, free_span_count_ = MAX_SPANS;
-    uint32_t ended_count_ = 0, again_count_ = 0, in_kernel_ = 0, cancelled_spans_ = 0;
+    uint32_t ended_count_ = 0, again_count_ = 0, cancelled_spans_ = 0;
+    uint32_t in_kernel_ = 0, brisk_in_kernel_ = 0;
     uint32_t first_queued_ = NO_SPAN, last_queued_ = NO_SPAN;
     bool held_back_ = false; // an unaligned write waits: start nothing new behind it
 };

@@ -15,7 +15,7 @@ constexpr uint64_t CANCEL_RESULT = UINT64_MAX; // user_data of cancel requests
 // How long assist() stays in the kernel at most, and how many results end it sooner. Waking for
 // every single result costs more than half of the CPU time of small operations.
 constexpr uint64_t ASSIST_NS = 100'000;
-constexpr uint32_t ASSIST_PART_OF_DEPTH = 4;
+constexpr uint32_t ASSIST_PART_OF_DEPTH = 8;
 
 /// Owns a ring.
 class Ring {
@@ -188,7 +188,9 @@ bool UringQueue::arm() noexcept {
 
 bool UringQueue::assist() noexcept {
     io_uring& ring = ring_.get();
-    const uint32_t in_kernel = flow_.in_kernel();
+    // Others are not worth waiting for: cached writes come back one by one from a kernel worker,
+    // and large direct ones so seldom that the device would run dry meanwhile.
+    const uint32_t in_kernel = flow_.brisk_in_kernel();
     // Without EXT_ARG (Linux before 5.11) liburing would spend a request on the time limit.
     if (in_kernel <= 1 || (ring.features & IORING_FEAT_EXT_ARG) == 0)
         return false;
