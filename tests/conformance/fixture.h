@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which backends the kit runs over. A backend gets in with one entry in fixtures.cpp.
+#pragma once
+
+#include <ostream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <nixl/backend.h>
+
+namespace nixl::test {
+
+struct Fixture {
+    std::string name;    ///< [a-z_0-9]
+    std::string backend; ///< as its table calls itself
+    nixl_backend_entry_fn entry;
+    std::vector<std::pair<std::string, std::string>> settings; ///< the same at both levels
+    bool built_in = true;    ///< else the library is given its table
+    bool moves_bytes = true; ///< false: contents are not looked at
+};
+
+/// One ordered pair of kinds of one fixture, as probe() tells them.
+struct Subject {
+    const Fixture* fixture;
+    uint16_t source_kind;
+    uint16_t target_kind;
+    uint32_t pair_flags; ///< NIXL_PAIR_*
+    uint32_t cap_flags;  ///< NIXL_CAP_*
+    uint32_t max_depth;
+    std::string refused; ///< why it cannot run here; else ""
+
+    [[nodiscard]] bool source_remote() const { return (pair_flags & NIXL_PAIR_SOURCE_REMOTE) != 0; }
+    [[nodiscard]] bool target_remote() const { return (pair_flags & NIXL_PAIR_TARGET_REMOTE) != 0; }
+    [[nodiscard]] bool remote() const { return source_remote() || target_remote(); }
+};
+
+[[nodiscard]] const std::vector<Fixture>& fixtures();
+[[nodiscard]] const Fixture& fixture(const std::string& name);
+/// Every pair of every fixture whose kinds the machine has. Pinned memory is host memory to local
+/// backends and is left out.
+[[nodiscard]] const std::vector<Subject>& subjects();
+
+[[nodiscard]] std::string name_of(const Subject& subject);
+std::ostream& operator<<(std::ostream& out, const Subject& subject);
+
+/// How many seeds seeded tests run: NIXL_TEST_SEEDS, else 200.
+[[nodiscard]] uint64_t seed_count();
+/// Sizes and lengths of runs are divided by this: 1 in a plain build, more under a sanitizer.
+[[nodiscard]] uint64_t slowdown();
+
+} // namespace nixl::test
