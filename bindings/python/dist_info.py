@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes RECORD of the dist-info folder for the build: dist_info.py DIST_INFO FILE...
 
-RECORD lets pip and importlib.metadata know which files belong to the package. Sizes and hashes may be
-left empty, as they are for files that the installation may still strip.
+RECORD lets pip and importlib.metadata know which files belong to the package. Sizes and hashes may
+be left empty, as they are for files that the installation may still strip.
 """
 
 import sys

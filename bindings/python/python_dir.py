@@ -3,9 +3,9 @@
 
     python_dir.py PREFIX
 
-Line 1: the folder. Line 2: the interpreter that finds it without any variable, or nothing. Asked are the
-`python3` of the caller's PATH and then the system's: the first that has a folder under PREFIX on its own
-path wins, as the package must be importable right after the installation.
+Line 1: the folder. Line 2: the interpreter that finds it without any variable, or nothing. Asked
+are the `python3` of the caller's PATH and then the system's: the first that has a folder under
+PREFIX on its own path wins, as the package must be importable right after the installation.
 """
 
 import os
@@ -22,7 +22,8 @@ print("\\n".join(path for path in sys.path if path.endswith(("site-packages", "d
 
 def folders_of(python):
     """The version and the package folders of an interpreter that is started in isolation."""
-    answer = subprocess.run([python, "-I", "-c", ASK], stdout=subprocess.PIPE, timeout=60, check=True)
+    answer = subprocess.run(
+        [python, "-I", "-c", ASK], stdout=subprocess.PIPE, timeout=60, check=True)
     lines = answer.stdout.decode().split("\n")
     return lines[0], [line for line in lines[1:] if line]
 

@@ -17,7 +17,13 @@ class Wrapping(Case):
         plain = bytes(range(48))
         anonymous = mmap.mmap(-1, 48)
         anonymous[:] = plain
-        for data in (plain, bytearray(plain), memoryview(plain), array.array("d", plain), anonymous):
+        for data in (
+            plain,
+            bytearray(plain),
+            memoryview(plain),
+            array.array("d", plain),
+            anonymous,
+        ):
             with self.subTest(kind=type(data).__name__):
                 buffer = nixl.Buffer.from_host(data)
                 target = bytearray(48)
@@ -300,8 +306,12 @@ class Freeing(Case):
         buffer.free()
 
         self.assertTrue(buffer.is_freed)
-        for use in (lambda: nixl.transfer(buffer, bytearray(8)), lambda: nixl.transfer(b"1", buffer),
-                    buffer.tobytes, lambda: nixl.prepare(buffer, bytearray(8))):
+        for use in (
+            lambda: nixl.transfer(buffer, bytearray(8)),
+            lambda: nixl.transfer(b"1", buffer),
+            buffer.tobytes,
+            lambda: nixl.prepare(buffer, bytearray(8)),
+        ):
             with self.assertRaisesRegex(nixl.NIXLError, "was freed"):
                 use()
 

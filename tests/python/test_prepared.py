@@ -73,8 +73,14 @@ class Prepared(Case):
 
     def test_runs_outside_are_named(self):
         """Proves: S-092"""
-        for runs in ([(0, 0, 1), (250, 0, 7)], [(0, 250, 7)], [((1 << 64) - 1, 0, 2)],
-                     [(0, 0, 1, 1, 1, 257)], [(0, 0, 1, -1, 1, 2)], [(0, 0, 1, 1, 1, (1 << 64) - 1)]):
+        for runs in (
+            [(0, 0, 1), (250, 0, 7)],
+            [(0, 250, 7)],
+            [((1 << 64) - 1, 0, 2)],
+            [(0, 0, 1, 1, 1, 257)],
+            [(0, 0, 1, -1, 1, 2)],
+            [(0, 0, 1, 1, 1, (1 << 64) - 1)],
+        ):
             with self.subTest(runs=runs), self.assertRaises(nixl.OutOfRangeError):
                 nixl.prepare(self.source, self.target, runs)
 
@@ -178,7 +184,9 @@ class NumPyRuns(Case):
     def test_a_hundred_thousand_random_runs(self):
         rng = numpy.random.default_rng(7)
         block = rng.permutation(1 << 14)
-        runs = numpy.stack([block * 16, numpy.arange(1 << 14) * 16, numpy.full(1 << 14, 16)], axis=1)
+        runs = numpy.stack(
+            [block * 16, numpy.arange(1 << 14) * 16, numpy.full(1 << 14, 16)], axis=1
+        )
         prepared = nixl.prepare(self.source, self.target, runs)
         prepared.post().wait()
 

@@ -48,8 +48,10 @@ class Initialize(Case):
 
     def test_ucx_without_ucx_warns_once(self):
         """Proves: C-14"""
-        process = child("import nixl; nixl.initialize(backend='ucx'); nixl.initialize(backend='ucx')",
-                        env={"NIXL_LOG_LEVEL": "WARN"})
+        process = child(
+            "import nixl; nixl.initialize(backend='ucx'); nixl.initialize(backend='ucx')",
+            env={"NIXL_LOG_LEVEL": "WARN"},
+        )
 
         if not nixl.get_capabilities()["ucx"]:
             self.assertEqual(process.stderr.lower().count("ucx") > 0, True)
@@ -192,7 +194,9 @@ class Finalize(Case):
 
     def test_at_exit_without_calling_it(self):
         """Proves: S-057"""
-        process = child("import nixl; b = nixl.Buffer.allocate_host(10); t = nixl.transfer(b'x', b)")
+        process = child(
+            "import nixl; b = nixl.Buffer.allocate_host(10); t = nixl.transfer(b'x', b)"
+        )
 
         self.assertEqual(process.stderr, "")
 

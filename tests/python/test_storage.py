@@ -17,7 +17,11 @@ class Files(Case):
 
     def test_makes_the_directory(self):
         """Proves: S-097"""
-        for path in (os.path.join(self.folder, "a/b"), self.folder + "/c/", pathlib.Path(self.folder) / "d"):
+        for path in (
+            os.path.join(self.folder, "a/b"),
+            self.folder + "/c/",
+            pathlib.Path(self.folder) / "d",
+        ):
             nixl.FileBackend(path).write("x", b"1")
             self.assertTrue(os.path.isfile(os.path.join(str(path), "x")))
 

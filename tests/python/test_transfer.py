@@ -51,7 +51,12 @@ class Blocking(Case):
 
     def test_wrong_arguments(self):
         """Proves: S-093"""
-        for source, target in ((None, bytearray(1)), (b"x", None), (3, bytearray(1)), (b"x", "text")):
+        for source, target in (
+            (None, bytearray(1)),
+            (b"x", None),
+            (3, bytearray(1)),
+            (b"x", "text"),
+        ):
             with self.assertRaises(TypeError):
                 nixl.transfer(source, target)
         with self.assertRaises(TypeError):
@@ -278,8 +283,12 @@ def interrupted(code):
     import sys
     environment = dict(os.environ)
     environment.setdefault("PYTHONPATH", os.path.dirname(os.path.dirname(nixl.__file__)))
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=environment,
-                               universal_newlines=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        env=environment,
+        universal_newlines=True,
+    )
     try:
         process.stdout.readline()
         in_wait = "/proc/%d/syscall" % process.pid

@@ -37,9 +37,9 @@ __all__ = [
     "configure", "configure_backend", "get_config", "register_allocator", "gc", "get_capabilities",
     "get_device_count", "get_total_memory", "get_free_memory", "get_audit_log", "Buffer",
     "Transfer", "Prepared", "Path", "Setting", "MemoryPool", "Pipeline", "Allocator", "Backend",
-    "FileBackend", "FileObject", "BlockBackend", "S3Backend", "TransferStatus", "telemetry", "distributed",
-    "NIXLError", "InvalidArgumentError", "OutOfRangeError", "NotFoundError", "AlreadyExistsError",
-    "UnsupportedError", "PermissionDeniedError", "OutOfMemoryError", "LimitError", "BusyError",
+    "FileBackend", "FileObject", "BlockBackend", "S3Backend", "TransferStatus", "telemetry",
+    "distributed", "NIXLError", "InvalidArgumentError", "OutOfRangeError", "NotFoundError",
+    "AlreadyExistsError", "UnsupportedError", "PermissionDeniedError", "OutOfMemoryError", "LimitError", "BusyError",
     "StaleError", "TransferTimeout", "CancelledError", "PeerLostError", "InputOutputError",
     "ShortTransferError", "CorruptError", "NoSpaceError", "TransferError", "MetadataNotFoundError",
 ]

@@ -294,8 +294,8 @@ class Buffer:
         layout = self._chosen_layout(None, None)
         if layout.order == "F" or len(layout.dtype) > 4:
             layout = _arrays.Layout("|u1", (self._size,), "C")
-        # An object with the buffer protocol in place of the address: the array then holds the memory
-        # itself, so that free() cannot pull it away.
+        # An object with the buffer protocol in place of the address: the array then holds the
+        # memory itself, so that free() cannot pull it away.
         data = memoryview(self._view())
         return {"shape": layout.shape, "typestr": layout.dtype, "version": 3,
                 "data": data.toreadonly() if self._read_only else data}

@@ -8,7 +8,7 @@ from ._library import RequestDescription, functions
 from ._handle import GOING_ON, Transfer, settle_finished
 from ._transfer import carry_layout, ends, options_of, refused
 
-_post, _new = _calls.post, object.__new__
+_post, _poll, _new = _calls.post, _calls.poll, object.__new__
 
 
 class Prepared:
@@ -145,13 +145,26 @@ class PostedTransfer(Transfer):
     __slots__ = ()
 
     def _finish(self, code):
-        if self._extra is None:
-            self._code = code
-        else:
-            Transfer._finish(self, code)
+        Transfer._finish(self, code)
         prepared = self._keep
         if prepared._unsettled is self:
             prepared._unsettled = None
+
+    def done(self):
+        """Whether it has ended. Never blocks."""
+        if self._code is not None:
+            return True
+        code = _poll(self._context, self._request)
+        if code == 1:
+            return False
+        if self._extra is not None:  # callbacks wait
+            self._finish(code)
+            return True
+        self._code = code  # _finish(), without its calls
+        prepared = self._keep
+        if prepared._unsettled is self:
+            prepared._unsettled = None
+        return True
 
 
 class _Lists:

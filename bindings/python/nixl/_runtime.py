@@ -146,8 +146,8 @@ def finalize():
         if views:
             _closing_waits_for_views = True
             from . import _log
-            _log.say("warning", "finalize: %d arrays or tensors still use memory of nixl; closing when "
-                     "the last one is gone", len(views))
+            _log.say("warning", "finalize: %d arrays or tensors still use memory of nixl; closing "
+                     "when the last one is gone", len(views))
             return
         _close()
 

@@ -80,7 +80,7 @@ def _make(src, dst):
     return request.value
 
 
-def _start_withoptions_of(src, dst, options, callback):
+def _start_with_options(src, dst, options, callback):
     request = _make(src, dst)
     result = OwnTransfer(src._context, request, (src, dst), None)
     try:
@@ -165,7 +165,7 @@ def transfer(src, dst, *, deadline=None, stream=None, path_policy=None):
         else:
             raise refused(src, dst, _errors.last(request[0]))
     else:
-        result = _start_withoptions_of(src, dst, options_of(deadline, stream, path_policy), None)
+        result = _start_with_options(src, dst, options_of(deadline, stream, path_policy), None)
     try:
         result.wait()
     except BaseException:  # Ctrl-C: nobody will want the bytes
@@ -196,7 +196,7 @@ def transfer_async(src, dst, *, deadline=None, stream=None, path_policy=None, ca
     if deadline is None and stream is None and path_policy is None and callback is None:
         result = _started(src, dst, _start)
     else:
-        result = _start_withoptions_of(src, dst, options_of(deadline, stream, path_policy), callback)
+        result = _start_with_options(src, dst, options_of(deadline, stream, path_policy), callback)
     carry_layout(src, dst)
     return result
 
