@@ -98,7 +98,7 @@ Json Json::read(std::string_view text) {
     return value;
 }
 
-const Json& Json::operator[](std::string_view name) const {
+const Json& Json::operator[](std::string_view name) const& {
     static const Json nothing;
     for (const auto& [key, member] : members_)
         if (key == name)

@@ -109,7 +109,10 @@ JsonWriter& JsonWriter::value(double number) {
     char digits[32];
     const auto end =
         std::to_chars(digits, digits + sizeof digits, std::isfinite(number) ? number : 0.0);
-    return raw(std::string_view(digits, static_cast<size_t>(end.ptr - digits)));
+    std::string text(digits, end.ptr);
+    if (text.find_first_of(".e") == std::string::npos)
+        text += ".0"; // stays a number with a fraction for readers that tell the two apart
+    return raw(text);
 }
 
 JsonWriter& JsonWriter::raw(std::string_view json) {

@@ -34,8 +34,9 @@ std::string path_lines(const Plan& plan, const Result& result) {
     if (!plan.backend.empty())
         out +=
             "Backend: " + plan.backend + " was asked for, " + result.backend + " moved the bytes\n";
+    const Json path = Json::read(result.path_json);
     if (!result.direct_path)
-        for (const auto& [unused, reason] : Json::read(result.path_json)["reasons"].members())
+        for (const auto& [unused, reason] : path["reasons"].members())
             out += "  not better: " + reason.text() + "\n";
     return out;
 }

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sections about the library: its own reports, laid out for people.
+#include <nixl/context.hpp>
+
+#include "common/json_reader.h"
+#include "common/text.h"
+#include "nixl-info/sections.h"
+
+namespace nixl::tools {
+
+namespace {
+
+std::string reasons_of(const Json& entry) {
+    std::vector<std::string> reasons;
+    for (const auto& [unused, reason] : entry["reasons"].members())
+        reasons.push_back(reason.text());
+    return joined(reasons, "; ");
+}
+
+} // namespace
+
+Section backends_section(nixl_context context) {
+    Section section{"backends", {}, report("backends", context)};
+    const Json backends = Json::read(section.json);
+    for (const auto& [unused, backend] : backends.members()) {
+        std::string text = backend["available"].is_true() ? "available" : "not available";
+        text += ", " + backend["origin"].text();
+        if (!backend["engine"].text().empty())
+            text += ", " + backend["engine"].text();
+        if (!backend["reason"].text().empty())
+            text += ": " + backend["reason"].text();
+        std::vector<std::string> pairs;
+        for (const auto& [none, pair] : backend["pairs"].members())
+            pairs.push_back(pair["source"].text() + " -> " + pair["target"].text());
+        if (!pairs.empty())
+            text += "; moves " + joined(pairs, ", ");
+        section.add(backend["name"].text(), text);
+    }
+    return section;
+}
+
+Section plugins_section(nixl_context context) {
+    Section section{"plugins", {}, report("plugins", context)};
+    const Json plugins = Json::read(section.json);
+    for (const auto& [unused, plugin] : plugins["loaded"].members())
+        section.add(plugin["name"].text(), "loaded from " + plugin["source"].text());
+    for (const auto& [unused, plugin] : plugins["refused"].members())
+        section.add(plugin["source"].text(), "refused: " + plugin["reason"].text());
+    if (section.facts.empty())
+        section.add("none", "no plug-in was found; NIXL_PLUGIN_DIR names a folder of them");
+    return section;
+}
+
+Section paths_section(nixl_context context) {
+    Section section{"paths", {}, report("paths", context)};
+    const Json paths = Json::read(section.json);
+    for (const auto& [unused, path] : paths.members()) {
+        const std::string reasons = reasons_of(path);
+        std::string text = path["path"].text();
+        if (text.empty())
+            text = "none: " + reasons;
+        else if (!path["direct"].is_true())
+            text += ", staged: " + reasons;
+        section.add(path["source"].text() + " -> " + path["target"].text(), text);
+    }
+    return section;
+}
+
+Section capabilities_section(nixl_context context) {
+    Section section{"capabilities", {}, report("capabilities", context)};
+    const Json capabilities = Json::read(section.json);
+    for (const auto& [name, capability] : capabilities.members())
+        section.add(name, capability["available"].is_true() ? "yes"
+                                                            : "no: " + capability["reason"].text());
+    return section;
+}
+
+Section config_section(nixl_context context, bool all) {
+    Section section{"config", {}, report("config", context)};
+    const Json settings = Json::read(section.json);
+    for (const auto& [unused, setting] : settings.members()) {
+        const std::string& origin = setting["origin"].text();
+        if (!all && origin == "default")
+            continue;
+        std::string text = setting["value"].text().empty() ? "-" : setting["value"].text();
+        text += " (" + origin;
+        if (!setting["environment"].text().empty())
+            text += ", " + setting["environment"].text();
+        section.add(setting["name"].text(), text + ")");
+    }
+    if (section.facts.empty())
+        section.add("all", "as by default; nixl-info --config lists them");
+    return section;
+}
+
+} // namespace nixl::tools
