@@ -37,7 +37,7 @@ cross_gtest() {
             aarch64-linux-gnu-ar rcs "$out/lib/lib$name.a" "$out/$name.o"
             {
                 printf 'Name: %s\nDescription: for the emulated tests\n' "$name"
-                printf 'Version: 1.12.1\nCflags: -I%s/include -pthread\n' "$source"
+                printf 'Version: 1.12.1\nCflags: -isystem %s/include -pthread\n' "$source"
                 [ "$name" = gtest ] || echo "Requires: gtest"
                 printf 'Libs: -L%s/lib -l%s -pthread\n' "$out" "$name"
             } >"$out/lib/pkgconfig/$name.pc"
