@@ -14,5 +14,6 @@
 #include <nixl/prepared.hpp>
 #include <nixl/queue.hpp>
 #include <nixl/status.hpp>
+#include <nixl/storage.hpp>
 #include <nixl/telemetry.hpp>
 #include <nixl/transfer.hpp>

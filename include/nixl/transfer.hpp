@@ -70,6 +70,20 @@ class Transfer {
     /// For calls of the C ABI.
     [[nodiscard]] nixl_request handle() const { return operation().request; }
 
+    /// What transfer() does with a new request.
+    void post_and_wait(const PostOptions& options = {}) {
+        detail::Operation& operation = this->operation();
+        nixl_post_options post = detail::c_options(options);
+        post.flags |= NIXL_POST_WAIT;
+        const nixl_status end = operation.post(post);
+        // A request that was never posted polls as OK: then the post itself was refused.
+        if (end != NIXL_OK && nixl_request_poll(operation.context, operation.request) == NIXL_OK)
+            detail::throw_last_error(end);
+        operation.status.store(end == NIXL_INTERRUPTED ? NIXL_IN_PROGRESS : end);
+        wait();
+        throw_if_failed();
+    }
+
   private:
     [[nodiscard]] detail::Operation& operation() const {
         if (operation_ == nullptr)
@@ -121,17 +135,8 @@ inline std::shared_ptr<Operation> create(const Buffer& source, const Buffer& tar
 /// then).
 inline Transfer transfer(const Buffer& source, const Buffer& target,
                          const PostOptions& options = {}) {
-    const std::shared_ptr<detail::Operation> operation = detail::create(source, target);
-    nixl_post_options post = detail::c_options(options);
-    post.flags |= NIXL_POST_WAIT;
-    const nixl_status end = operation->post(post);
-    // A request that was never posted polls as OK: then the post itself was refused.
-    if (end != NIXL_OK && nixl_request_poll(operation->context, operation->request) == NIXL_OK)
-        detail::throw_last_error(end);
-    operation->status.store(end == NIXL_INTERRUPTED ? NIXL_IN_PROGRESS : end);
-    Transfer result(operation);
-    result.wait();
-    result.throw_if_failed();
+    Transfer result(detail::create(source, target));
+    result.post_and_wait(options);
     return result;
 }
 

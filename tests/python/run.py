@@ -5,7 +5,8 @@
     run.py [--hot FILE] [PATTERN]
 
 The package is the one on PYTHONPATH; NIXL_LIBRARY names the library of a build that is not
-installed and --hot the compiled calls of such a build. The last line is `N passed, N failed, N skipped`.
+installed and --hot the compiled calls of such a build. The last line is
+`N passed, N failed, N skipped`.
 """
 
 import argparse

@@ -39,9 +39,10 @@ __all__ = [
     "Transfer", "Prepared", "Path", "Setting", "MemoryPool", "Pipeline", "Allocator", "Backend",
     "FileBackend", "FileObject", "BlockBackend", "S3Backend", "TransferStatus", "telemetry",
     "distributed", "NIXLError", "InvalidArgumentError", "OutOfRangeError", "NotFoundError",
-    "AlreadyExistsError", "UnsupportedError", "PermissionDeniedError", "OutOfMemoryError", "LimitError", "BusyError",
-    "StaleError", "TransferTimeout", "CancelledError", "PeerLostError", "InputOutputError",
-    "ShortTransferError", "CorruptError", "NoSpaceError", "TransferError", "MetadataNotFoundError",
+    "AlreadyExistsError", "UnsupportedError", "PermissionDeniedError", "OutOfMemoryError",
+    "LimitError", "BusyError", "StaleError", "TransferTimeout", "CancelledError",
+    "PeerLostError", "InputOutputError", "ShortTransferError", "CorruptError", "NoSpaceError",
+    "TransferError", "MetadataNotFoundError",
 ]
 
 for _name in __all__:  # tracebacks and pickles shall name what users import

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// The stores of the C++ API.
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+#include <nixl/nixl.h>
+
+namespace {
+
+using Bytes = std::vector<unsigned char>;
+
+class ApiStorage : public testing::Test {
+  protected:
+    ApiStorage() {
+        char name[] = "/tmp/nixl-api-test-XXXXXX";
+        folder_ = ::mkdtemp(name);
+    }
+    ~ApiStorage() override {
+        nixl::finalize();
+        std::filesystem::remove_all(folder_);
+    }
+
+    std::string folder_;
+};
+
+// Proves: S-164
+TEST_F(ApiStorage, File_comesBackAsItWentIn) {
+    nixl::FileBackend store(folder_ + "/made/here");
+    for (const std::size_t size : {0u, 1u, 4097u, 1u << 20}) {
+        const Bytes data(size, 5);
+        EXPECT_EQ(store.write("a/model.bin", data.data(), data.size()), size);
+        EXPECT_EQ(store.read("a/model.bin"), data);
+    }
+    EXPECT_EQ(store.list(), std::vector<std::string>{"a/model.bin"});
+    EXPECT_EQ(store.size("a/model.bin"), 1u << 20);
+    store.remove("a/model.bin");
+    EXPECT_FALSE(store.exists("a/model.bin"));
+}
+
+// Proves: S-164
+TEST_F(ApiStorage, BadNames_areRefused) {
+    nixl::FileBackend store(folder_);
+    for (const char* name : {"", "../x", "/etc/x", "a/../../x", "a//b", ".", "a/", "x.nixl-tmp"})
+        EXPECT_THROW(store.write(name, "1", 1), nixl::NIXLException) << name;
+    EXPECT_TRUE(store.list().empty());
+}
+
+// Proves: S-164
+TEST_F(ApiStorage, MissingName_isNotFound) {
+    const nixl::FileBackend store(folder_);
+    try {
+        (void)store.read("none");
+        FAIL() << "nothing was read";
+    } catch (const nixl::NIXLException& error) {
+        EXPECT_EQ(error.code(), nixl::Code::NOT_FOUND);
+    }
+}
+
+// Proves: S-164
+TEST_F(ApiStorage, FailedWrite_leavesTheOldContent) {
+    {
+        nixl::FileBackend store(folder_);
+        store.write("x", "old", 3);
+    }
+    nixl::finalize();
+    nixl::Config config;
+    config.settings = {{"decorators", "fault:posix"}, {"fault.error_rate", "1"}};
+    nixl::initialize(config);
+    EXPECT_THROW(nixl::FileBackend(folder_).write("x", "brand new", 9), nixl::TransferError);
+    nixl::finalize();
+
+    const nixl::FileBackend store(folder_);
+    EXPECT_EQ(store.read("x"), (Bytes{'o', 'l', 'd'}));
+    EXPECT_EQ(store.list().size(), 1u);
+}
+
+// Proves: S-164
+TEST_F(ApiStorage, Objects_areEndsOfTransfers) {
+    nixl::FileBackend store(folder_);
+    Bytes data = {1, 2, 3}, back(3);
+    nixl::transfer(nixl::Buffer::from_host(data.data(), 3), store.object("x", 3));
+    nixl::transfer(store.object("x"), nixl::Buffer::from_host(back.data(), 3));
+
+    EXPECT_EQ(back, data);
+    EXPECT_THROW(store.read("x", nixl::Buffer::from_host(back.data(), 2)), nixl::NIXLException);
+}
+
+// Proves: S-164 C-26
+TEST_F(ApiStorage, Blocks_keepWhatIsNotWritten) {
+    const std::string path = folder_ + "/device";
+    std::ofstream(path, std::ios::binary) << std::string(16384, 'e');
+    nixl::BlockBackend device(path);
+
+    EXPECT_EQ(device.write_block(1, Bytes(5000, 'A').data(), 5000), 5000u);
+    device.flush();
+    Bytes expected(4096, 'e');
+    std::fill_n(expected.begin(), 904, 'A');
+    EXPECT_EQ(device.read_block(1), Bytes(4096, 'A'));
+    EXPECT_EQ(device.read_block(2), expected);
+    EXPECT_THROW((void)device.read_block(4), nixl::NIXLException);
+    EXPECT_THROW((void)device.read_block(UINT64_MAX), nixl::NIXLException);
+    EXPECT_THROW(device.write_block(3, Bytes(4097).data(), 4097), nixl::NIXLException);
+}
+
+} // namespace
