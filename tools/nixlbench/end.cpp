@@ -6,7 +6,6 @@
 #include <filesystem>
 
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -57,16 +56,6 @@ const char* end_kind_name(EndKind kind) {
 }
 
 bool is_cpu(EndKind kind) { return kind != EndKind::FILE && kind != EndKind::GPU; }
-
-Memory::Memory(std::uint64_t bytes) : bytes_(bytes) {
-    void* at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (at == MAP_FAILED)
-        throw system_failure("allocating " + format_size(bytes) + " of memory", errno);
-    data_ = static_cast<char*>(at);
-    (void)madvise(at, bytes, MADV_HUGEPAGE); // an advice; small pages do as well
-}
-
-Memory::~Memory() { munmap(data_, bytes_); }
 
 End::End(const EndWish& wish, Role role, std::uint64_t bytes, nixl_context context) : wish_(wish) {
     switch (wish.kind) {

@@ -9,6 +9,7 @@
 
 #include <nixl/buffer.hpp>
 
+#include "common/memory.h"
 #include "common/scratch_file.h"
 
 namespace nixl::tools {
@@ -28,21 +29,6 @@ struct EndWish {
 [[nodiscard]] EndKind parse_end_kind(const std::string& text, const std::string& option);
 [[nodiscard]] const char* end_kind_name(EndKind kind);
 [[nodiscard]] bool is_cpu(EndKind kind);
-
-/// Anonymous memory on large pages where the system has them. Throws Failure.
-class Memory {
-  public:
-    explicit Memory(std::uint64_t bytes);
-    ~Memory();
-    Memory(const Memory&) = delete;
-    Memory& operator=(const Memory&) = delete;
-
-    [[nodiscard]] char* data() const { return data_; }
-
-  private:
-    char* data_;
-    std::uint64_t bytes_;
-};
 
 class End {
   public:
