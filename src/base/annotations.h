@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Names the lock next to what it guards; clang checks it (-Wthread-safety), other compilers ignore it.
+// Names the lock next to what it guards; clang checks it (-Wthread-safety), other compilers ignore
+// it.
 #pragma once
 
 #include <mutex>

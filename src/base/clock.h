@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one clock: monotonic nanoseconds. A read costs some 25 ns, so the data path asks only when needed.
+// The one clock: monotonic nanoseconds. A read costs some 25 ns, so the data path asks only when
+// needed.
 #pragma once
 
 #include <cstdint>

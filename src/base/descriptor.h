@@ -52,7 +52,8 @@ class Mapping {
     Mapping() = default;
     Mapping(void* address, size_t bytes) noexcept : address_(address), bytes_(bytes) {}
     Mapping(Mapping&& other) noexcept
-        : address_(std::exchange(other.address_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+        : address_(std::exchange(other.address_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {
+    }
     Mapping& operator=(Mapping&& other) noexcept {
         if (this != &other) {
             unmap();
@@ -63,7 +64,8 @@ class Mapping {
     }
     ~Mapping() { unmap(); }
 
-    /// Zeroed memory in a memfd of its own, so that another process can map it. Committed on first use.
+    /// Zeroed memory in a memfd of its own, so that another process can map it. Committed on first
+    /// use.
     static Result<Mapping> shareable(size_t bytes, Descriptor* memfd);
 
     [[nodiscard]] std::byte* data() const noexcept { return static_cast<std::byte*>(address_); }

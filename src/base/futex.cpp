@@ -32,7 +32,8 @@ FutexResult futex_wait(const std::atomic<uint32_t>& word, uint32_t expected,
         return FutexResult::WOKEN;
     if (errno == ETIMEDOUT)
         return FutexResult::TIMED_OUT;
-    return errno == EINTR ? FutexResult::INTERRUPTED : FutexResult::WOKEN; // EAGAIN: changed already
+    return errno == EINTR ? FutexResult::INTERRUPTED
+                          : FutexResult::WOKEN; // EAGAIN: changed already
 }
 
 void futex_wake_all(const std::atomic<uint32_t>& word) noexcept {

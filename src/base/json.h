@@ -20,9 +20,7 @@ class JsonWriter {
     JsonWriter& value(const char* text) { return value(std::string_view(text)); }
     JsonWriter& value(bool flag);
     JsonWriter& value(double number); ///< NaN and infinities are written as null
-    template <std::integral T> JsonWriter& value(T number) {
-        return raw(std::to_string(number));
-    }
+    template <std::integral T> JsonWriter& value(T number) { return raw(std::to_string(number)); }
     JsonWriter& null();
     JsonWriter& raw(std::string_view json); ///< a value that is JSON already
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // HOT
-// A table of objects named by {index, generation}. Objects never move, and a handle of something freed
-// is told from a live one, so that a stale handle is an error and never a crash.
+// A table of objects named by {index, generation}. Objects never move, and a handle of something
+// freed is told from a live one, so that a stale handle is an error and never a crash.
 #pragma once
 
 #include <atomic>
@@ -11,9 +11,10 @@
 
 namespace nixl::core {
 
-/// What every slot carries. The generation changes when the slot is freed; 0 is no generation.
+/// What every slot carries. The generation is odd while the slot is taken and even while it is
+/// free, so that a handle that was never given out is not valid by chance; 0 is no generation.
 struct Slot {
-    std::atomic<uint32_t> generation{1};
+    std::atomic<uint32_t> generation{0};
     std::atomic<uint32_t> next_free{0};
     uint32_t index = 0;
 };
@@ -25,7 +26,8 @@ template <typename T, uint32_t CHUNK = 256> class SlotMap {
   public:
     static constexpr uint32_t MAX_CHUNKS = 4096;
 
-    explicit SlotMap(uint32_t limit) : limit_(limit < CHUNK * MAX_CHUNKS ? limit : CHUNK * MAX_CHUNKS) {}
+    explicit SlotMap(uint32_t limit)
+        : limit_(limit < CHUNK * MAX_CHUNKS ? limit : CHUNK * MAX_CHUNKS) {}
 
     /// A free slot, or nullptr when `limit` are taken. Allocates only when the table grows.
     [[nodiscard]] T* take() noexcept {
@@ -42,7 +44,8 @@ template <typename T, uint32_t CHUNK = 256> class SlotMap {
             // The upper half counts changes, so that a slot taken and given meanwhile is noticed.
             const uint64_t fresh = ((head >> 32) + 1) << 32 | next;
             if (free_.compare_exchange_weak(head, fresh, std::memory_order_acq_rel)) {
-                used_.fetch_add(1, std::memory_order_relaxed);
+                slot.generation.store(slot.generation.load(std::memory_order_relaxed) + 1,
+                                      std::memory_order_relaxed);
                 return &slot;
             }
         }
@@ -50,19 +53,17 @@ template <typename T, uint32_t CHUNK = 256> class SlotMap {
 
     /// Ends the slot's generation: every handle of it is stale from here on. give() must follow.
     static void retire(T& slot) noexcept {
-        const uint32_t next = slot.generation.load(std::memory_order_relaxed) + 1;
-        slot.generation.store(next == 0 ? 1 : next, std::memory_order_release); // pairs with find()
+        slot.generation.store(slot.generation.load(std::memory_order_relaxed) + 1,
+                              std::memory_order_release); // pairs with find()
     }
 
     /// Makes a retired slot available again.
-    void give(T& slot) noexcept {
-        used_.fetch_sub(1, std::memory_order_relaxed);
-        push(slot.index, slot.index);
-    }
+    void give(T& slot) noexcept { push(slot.index, slot.index); }
 
     /// nullptr when the handle is stale or was never given out.
     [[nodiscard]] T* find(uint32_t index, uint32_t generation) noexcept {
-        if (index >= size_.load(std::memory_order_acquire)) // pairs with grow()
+        // size_: pairs with grow()
+        if (index >= size_.load(std::memory_order_acquire) || generation % 2 == 0)
             return nullptr;
         T& slot = at(index);
         return slot.generation.load(std::memory_order_acquire) == generation ? &slot : nullptr;
@@ -74,7 +75,6 @@ template <typename T, uint32_t CHUNK = 256> class SlotMap {
 
     /// Slots that exist, taken or free; for walking over them.
     [[nodiscard]] uint32_t size() const noexcept { return size_.load(std::memory_order_acquire); }
-    [[nodiscard]] uint32_t used() const noexcept { return used_.load(std::memory_order_relaxed); }
     [[nodiscard]] uint32_t limit() const noexcept { return limit_; }
 
     ~SlotMap() {
@@ -98,22 +98,24 @@ template <typename T, uint32_t CHUNK = 256> class SlotMap {
 
     std::atomic<uint64_t> free_{0}; // {changes, index + 1 of the first free slot}
     std::atomic<uint32_t> size_{0};
-    std::atomic<uint32_t> used_{0};
     const uint32_t limit_;
     std::atomic<T*> chunks_[MAX_CHUNKS] = {};
+    // allow(hot): the table grows rarely.
     std::mutex growing_;
 };
 
 /// Cold: adds one chunk. False at the limit or without memory.
 template <typename T, uint32_t CHUNK> bool SlotMap<T, CHUNK>::grow() noexcept {
-    const std::lock_guard<std::mutex> lock(growing_); // style: cold path of a HOT file
+    // allow(hot): cold path.
+    const std::lock_guard<std::mutex> lock(growing_);
     if (static_cast<uint32_t>(free_.load(std::memory_order_acquire)) != 0)
         return true; // somebody else grew it, or gave a slot back
     const uint32_t size = size_.load(std::memory_order_relaxed);
     if (size >= limit_)
         return false;
     const uint32_t count = limit_ - size < CHUNK ? limit_ - size : CHUNK;
-    std::unique_ptr<T[]> chunk(new (std::nothrow) T[CHUNK]); // style: owned on the same line
+    // allow(hot): cold path. allow(naked-new): owned on the same line.
+    std::unique_ptr<T[]> chunk(new (std::nothrow) T[CHUNK]);
     if (!chunk)
         return false;
     for (uint32_t i = 0; i < count; ++i) {

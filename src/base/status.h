@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Status codes and the text that goes with them. Data path: Code alone. Control path: Error, Result<T>.
+// Status codes and the text that goes with them. Data path: Code alone. Control path: Error,
+// Result<T>.
 #pragma once
 
 #include <cstdint>
@@ -65,7 +66,8 @@ struct [[nodiscard]] Error {
 
     /// "open /x: No such file or directory", with the errno's code and detail.
     static Error system(std::string what, int error, std::string remedy = {}) {
-        Error e(code_from_errno(error), std::move(what) + ": " + errno_text(error), std::move(remedy));
+        Error e(code_from_errno(error), std::move(what) + ": " + errno_text(error),
+                std::move(remedy));
         e.detail = error;
         return e;
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Threads of the library: named, with all signals blocked so that handlers run on the user's threads.
+// Threads of the library: named, with all signals blocked so that handlers run on the user's
+// threads.
 #pragma once
 
 #include <csignal>

@@ -20,16 +20,16 @@ WorkerPool::~WorkerPool() {
 Code WorkerPool::run(Work work, void* argument) {
     {
         const MutexLock lock(mutex_);
-        if (waiting_.size() >= MAX_WAITING || !ensure_thread())
+        if (waiting_ == MAX_WAITING || !ensure_thread())
             return Code::AGAIN;
-        waiting_.push_back({work, argument});
+        ring_[(first_ + waiting_++) % MAX_WAITING] = {work, argument};
     }
     ready_.notify_one();
     return Code::OK;
 }
 
 bool WorkerPool::ensure_thread() {
-    if (parked_ > waiting_.size() || threads_.size() >= wanted_)
+    if (parked_ > waiting_ || threads_.size() >= wanted_)
         return true;
     auto thread = start_thread("nixl-worker", [this] { serve(); });
     if (!thread.ok())
@@ -42,13 +42,14 @@ void WorkerPool::serve() {
     mutex_.lock();
     for (;;) {
         ++parked_;
-        while (waiting_.empty() && !stopping_)
+        while (waiting_ == 0 && !stopping_)
             ready_.wait(mutex_);
         --parked_;
-        if (waiting_.empty())
+        if (waiting_ == 0)
             break;
-        const Item item = waiting_.front();
-        waiting_.pop_front();
+        const Item item = ring_[first_];
+        first_ = (first_ + 1) % MAX_WAITING;
+        --waiting_;
         mutex_.unlock();
         item.work(item.argument);
         mutex_.lock();

@@ -2,9 +2,9 @@
 // Threads that wait, parked, for short pieces of work. Backends share one pool per context.
 #pragma once
 
+#include <array>
 #include <condition_variable>
 #include <cstdint>
-#include <deque>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -14,7 +14,8 @@
 
 namespace nixl::core {
 
-/// Threads: any thread. Threads start with the first piece of work and stay, parked, until destruction.
+/// Threads: any thread. Threads start with the first piece of work and stay, parked, until
+/// destruction.
 class WorkerPool {
   public:
     using Work = void (*)(void*);
@@ -29,8 +30,8 @@ class WorkerPool {
 
   private:
     struct Item {
-        Work work;
-        void* argument;
+        Work work = nullptr;
+        void* argument = nullptr;
     };
     bool ensure_thread() REQUIRES(mutex_);
     void serve();
@@ -38,7 +39,9 @@ class WorkerPool {
     const uint32_t wanted_;
     Mutex mutex_;
     std::condition_variable_any ready_;
-    std::deque<Item> waiting_ GUARDED_BY(mutex_);
+    std::array<Item, MAX_WAITING> ring_ GUARDED_BY(mutex_){}; // fixed: run() never allocates
+    size_t first_ GUARDED_BY(mutex_) = 0;
+    size_t waiting_ GUARDED_BY(mutex_) = 0;
     uint32_t parked_ GUARDED_BY(mutex_) = 0;
     bool stopping_ GUARDED_BY(mutex_) = false;
     std::vector<std::thread> threads_ GUARDED_BY(mutex_);

@@ -84,9 +84,9 @@ nixl_status nixl_list_create(nixl_context context, const nixl_buffer* buffers,
         if (regions.back() == nullptr)
             return fail(Error(Code::STALE, "buffer " + std::to_string(i) + " was freed"));
     }
-    return to_status(call->transfers().lists().create({buffers, buffer_count}, regions,
-                                                      {blocks, block_count}),
-                     out);
+    return to_status(
+        call->transfers().lists().create({buffers, buffer_count}, regions, {blocks, block_count}),
+        out);
 }
 
 nixl_status nixl_list_release(nixl_context context, nixl_list list) {

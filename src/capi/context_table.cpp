@@ -10,8 +10,10 @@ namespace nixl::core {
 
 namespace {
 
-/// The one table of the process. Never destroyed: handles are used by destructors that run after main().
-ContextSlot* const slots = new ContextSlot[MAX_CONTEXTS]; // style: see above
+/// The one table of the process. Never destroyed: handles are used by destructors that run after
+/// main().
+// allow(naked-new): see above.
+ContextSlot* const slots = new ContextSlot[MAX_CONTEXTS];
 
 nixl_error& last_error() noexcept {
     thread_local nixl_error error{};

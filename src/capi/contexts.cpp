@@ -17,7 +17,8 @@ struct Default {
 };
 
 Default& the_default() {
-    static Default* value = new Default; // style: used by destructors that run after main()
+    // allow(naked-new): never destroyed, destructors that run after main() use it.
+    static Default* value = new Default;
     return *value;
 }
 
@@ -210,8 +211,8 @@ nixl_status nixl_memory_trim(nixl_context handle, uint64_t* released) {
 
 nixl_status nixl_memory_figures(int32_t device, uint64_t* free_bytes, uint64_t* total_bytes) {
     if (device >= 0)
-        return fail(Error(Code::NOT_FOUND, "GPU " + std::to_string(device) + " not present: " +
-                                               gpu_presence().reason));
+        return fail(Error(Code::NOT_FOUND, "GPU " + std::to_string(device) +
+                                               " not present: " + gpu_presence().reason));
     const auto figures = host_memory();
     if (!figures.ok())
         return fail(figures.error());

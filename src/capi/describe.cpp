@@ -101,8 +101,7 @@ nixl_status nixl_queue_close(nixl_context context, nixl_queue handle) {
     if (queue == nullptr)
         return fail(Code::STALE, "the completion queue was closed already");
     nixl_event unread[16];
-    while (queue->take(unread, 16) != 0) {
-    }
+    while (queue->take(unread, 16) != 0) {}
     if (queue->reserved() != 0)
         return fail(Code::BUSY, "transfers in flight still owe the queue events",
                     "wait for them, then close");

@@ -20,7 +20,8 @@ struct Threads {
 };
 
 Threads& threads() {
-    static Threads* all = new Threads; // style: never destroyed, threads may end after main() has
+    // allow(naked-new): never destroyed, threads may end after main() has.
+    static Threads* all = new Threads;
     return *all;
 }
 

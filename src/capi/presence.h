@@ -37,8 +37,8 @@ class InsideCall {
     explicit InsideCall(uint32_t context) noexcept
         : mine_(presence()), before_(mine_.inside.load(std::memory_order_relaxed)) {
         const uint64_t inside = before_ | uint64_t{1} << context;
-        // Either the closing side's barrier orders this store before the look-up that follows, or it is
-        // sequentially consistent by itself; see wait_until_outside().
+        // Either the closing side's barrier orders this store before the look-up that follows, or
+        // it is sequentially consistent by itself; see wait_until_outside().
         if (presence_is_cheap) {
             mine_.inside.store(inside, std::memory_order_relaxed);
             std::atomic_signal_fence(std::memory_order_seq_cst);

@@ -25,7 +25,8 @@ void warn_of_missing_engine(const std::string& wanted) {
     static constexpr std::string_view HERE[] = {"auto", "posix", "file", "block"};
     if (std::find(std::begin(HERE), std::end(HERE), wanted) != std::end(HERE))
         return;
-    const std::string text = "backend " + wanted + " is not part of this build; copies in host "
+    const std::string text = "backend " + wanted +
+                             " is not part of this build; copies in host "
                              "memory use memcpy, files and devices use posix";
     if (log_first_time(text))
         NIXL_LOG(WARN, text);
@@ -34,7 +35,8 @@ void warn_of_missing_engine(const std::string& wanted) {
 void watch_forks() {
     static std::once_flag once; // the handler cannot be taken back, so it is set once per process
     std::call_once(once, [] {
-        pthread_atfork(nullptr, nullptr, [] { fork_count.fetch_add(1, std::memory_order_relaxed); });
+        pthread_atfork(nullptr, nullptr,
+                       [] { fork_count.fetch_add(1, std::memory_order_relaxed); });
     });
 }
 
@@ -52,7 +54,8 @@ Result<std::unique_ptr<Context>> Context::open(std::span<const Settings::Pair> g
                                                const Parts& parts) {
     watch_forks();
     NIXL_ASSIGN_OR_RETURN(Settings settings, Settings::load(given));
-    std::unique_ptr<Context> context(new Context(std::move(settings))); // style: owned at once
+    // allow(naked-new): a private constructor; owned at once.
+    std::unique_ptr<Context> context(new Context(std::move(settings)));
     NIXL_RETURN_IF_ERROR(context->start(parts));
     return context;
 }
@@ -100,8 +103,8 @@ Result<void> Context::start(const Parts& parts) {
     regions_ = std::make_unique<RegionTable>(*registry_);
     router_ = std::make_unique<Router>(*registry_);
     staging_ = std::make_unique<StagingPool>(*regions_, pool_bytes);
-    transfers_ = std::make_unique<Transfers>(*registry_, *regions_, *router_, *staging_, telemetry_,
-                                             limits);
+    transfers_ =
+        std::make_unique<Transfers>(*registry_, *regions_, *router_, *staging_, telemetry_, limits);
     peers_ = std::make_unique<Peers>(*registry_);
     return {};
 }
@@ -111,9 +114,7 @@ void Context::drain() {
         const MutexLock lock(mutex_);
         return settings_.nanoseconds("drain_timeout");
     }();
-    const auto idle = [](void* self) {
-        return static_cast<Transfers*>(self)->in_flight() == 0;
-    };
+    const auto idle = [](void* self) { return static_cast<Transfers*>(self)->in_flight() == 0; };
     const uint64_t end = deadline_after(static_cast<int64_t>(timeout));
     if (transfers_->drive_until(idle, transfers_.get(), end))
         return;
@@ -125,9 +126,7 @@ void Context::drain() {
 }
 
 void Context::close() {
-    const auto idle = [](void* self) {
-        return static_cast<Transfers*>(self)->in_flight() == 0;
-    };
+    const auto idle = [](void* self) { return static_cast<Transfers*>(self)->in_flight() == 0; };
     // What calls that were inside still posted while drain() ran.
     transfers_->drive_until(idle, transfers_.get(), deadline_after(CLOSE_TIMEOUT_NS));
     transfers_->stop_progress();
@@ -193,8 +192,12 @@ Result<void> Context::flush(nixl_buffer buffer) {
 
 Result<void> Context::free(nixl_buffer buffer, int64_t timeout_ns) {
     auto freed = regions_->free(buffer);
-    if (freed.ok() || freed.error().code != Code::BUSY || timeout_ns == 0)
+    if (freed.ok() || freed.error().code != Code::BUSY)
         return freed;
+    if (timeout_ns == 0) { // what is over and merely was not looked at yet is no reason for BUSY
+        transfers_->drive();
+        return regions_->free(buffer);
+    }
     struct Wanted {
         RegionTable& regions;
         nixl_buffer buffer;
@@ -254,7 +257,9 @@ void Context::count(uint32_t counter, uint64_t add) noexcept {
         counters_[counter].fetch_add(add, std::memory_order_relaxed);
 }
 
-void Context::wake(void* host_queue) noexcept { static_cast<LaneQueue*>(host_queue)->lane->notify(); }
+void Context::wake(void* host_queue) noexcept {
+    static_cast<LaneQueue*>(host_queue)->lane->notify();
+}
 
 Code Context::run(void (*work)(void*), void* argument) { return pool_->run(work, argument); }
 

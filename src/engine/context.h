@@ -31,11 +31,12 @@ class Context final : private Host {
                                                  const Parts& parts);
     ~Context() override;
 
-    /// Waits for transfers in flight, then cancels what is left and reports what does not come back, so
-    /// that every waiter returns. Other calls may still be running; new ones must not start.
+    /// Waits for transfers in flight, then cancels what is left and reports what does not come
+    /// back, so that every waiter returns. Other calls may still be running; new ones must not
+    /// start.
     void drain();
-    /// Takes everything apart. What never came back is quarantined, together with what it may touch.
-    /// No other call may run.
+    /// Takes everything apart. What never came back is quarantined, together with what it may
+    /// touch. No other call may run.
     void close();
 
     [[nodiscard]] Transfers& transfers() noexcept { return *transfers_; }

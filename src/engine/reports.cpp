@@ -13,9 +13,12 @@ namespace {
 
 const char* origin_name(BackendOrigin origin) noexcept {
     switch (origin) {
-    case BackendOrigin::BUILT_IN: return "built in";
-    case BackendOrigin::PLUGIN: return "plug-in";
-    case BackendOrigin::ADDED: return "added";
+    case BackendOrigin::BUILT_IN:
+        return "built in";
+    case BackendOrigin::PLUGIN:
+        return "plug-in";
+    case BackendOrigin::ADDED:
+        return "added";
     }
     return "";
 }
@@ -51,7 +54,11 @@ std::string Context::plugins_json() const {
     json.object().key("loaded").array();
     for (const auto& backend : registry_->backends())
         if (backend->origin() == BackendOrigin::PLUGIN)
-            json.object().key("name").value(backend->name()).key("source").value(backend->source())
+            json.object()
+                .key("name")
+                .value(backend->name())
+                .key("source")
+                .value(backend->source())
                 .end();
     json.end().key("refused").array();
     for (const RefusedPlugin& plugin : registry_->refused())

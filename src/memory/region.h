@@ -29,14 +29,14 @@ struct RegionClass {
 
 /// One slot of the table of regions.
 ///
-/// Threads: any thread for users and registrations; the description is immutable while the generation
-/// lives.
+/// Threads: any thread for users and registrations; the description is immutable while the
+/// generation lives.
 class Region : public Slot {
   public:
     /// Counts one more user. False when the handle is stale or the region is being freed.
     [[nodiscard]] bool add_user(uint32_t wanted_generation) noexcept {
-        // Add, then check, else undo: the freeing side sets `closing` first and then looks for users,
-        // so one of the two sees the other (both sequentially consistent).
+        // Add, then check, else undo: the freeing side sets `closing` first and then looks for
+        // users, so one of the two sees the other (both sequentially consistent).
         const uint64_t before = word_.fetch_add(1);
         if ((before >> 31) == (static_cast<uint64_t>(wanted_generation) << 1))
             return true;
@@ -54,13 +54,13 @@ class Region : public Slot {
     [[nodiscard]] bool start_closing() noexcept { return (word_.fetch_or(CLOSING) & CLOSING) == 0; }
     void stop_closing() noexcept { word_.fetch_and(~CLOSING); }
 
-    /// Opens the word for the slot's present generation. The user count is kept: a thread with a stale
-    /// handle may be between adding itself and undoing it.
+    /// Opens the word for the slot's present generation. The user count is kept: a thread with a
+    /// stale handle may be between adding itself and undoing it.
     void open_word() noexcept {
-        const uint64_t fresh = static_cast<uint64_t>(generation.load(std::memory_order_relaxed)) << 32;
+        const uint64_t fresh = static_cast<uint64_t>(generation.load(std::memory_order_relaxed))
+                               << 32;
         uint64_t before = word_.load(std::memory_order_relaxed);
-        while (!word_.compare_exchange_weak(before, fresh | (before & USERS))) {
-        }
+        while (!word_.compare_exchange_weak(before, fresh | (before & USERS))) {}
     }
     void close_word() noexcept { word_.fetch_and(USERS); }
     /// Whether it is published and not taken apart; for walking over the table.
@@ -85,9 +85,7 @@ class Region : public Slot {
     [[nodiscard]] void* base() const noexcept {
         return kind_class.remote() ? nullptr : reinterpret_cast<void*>(memory_address);
     }
-    [[nodiscard]] bool storage() const noexcept {
-        return kind_class.kind >= NIXL_KIND_FILE;
-    }
+    [[nodiscard]] bool storage() const noexcept { return kind_class.kind >= NIXL_KIND_FILE; }
     [[nodiscard]] bool read_only() const noexcept { return (flags & NIXL_BUFFER_READ_ONLY) != 0; }
 
     RegionClass kind_class;
@@ -103,7 +101,7 @@ class Region : public Slot {
     // What the library owns of it.
     Descriptor descriptor; ///< file, device or memfd
     Mapping mapping;
-    std::string path;
+    std::string path;    // allow(hot): the control path's
     bool locked = false; ///< mlock() is to be undone
 
   private:

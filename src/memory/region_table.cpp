@@ -76,7 +76,8 @@ Result<nixl_buffer> RegionTable::wrap(void* address, uint64_t bytes, uint32_t ki
     region->memory_address = reinterpret_cast<uintptr_t>(address);
     region->bytes = bytes;
     region->flags = flags;
-    region->region_flags = (flags & NIXL_BUFFER_READ_ONLY) != 0 ? uint32_t{NIXL_REGION_READ_ONLY} : 0;
+    region->region_flags =
+        (flags & NIXL_BUFFER_READ_ONLY) != 0 ? uint32_t{NIXL_REGION_READ_ONLY} : 0;
     region->locked = pin && lock_pages(address, bytes);
     return publish(*region);
 }
@@ -89,7 +90,8 @@ Result<nixl_buffer> RegionTable::allocate(uint64_t bytes, uint32_t kind, int32_t
         return Error(Code::INVALID_ARGUMENT,
                      std::string("memory of kind ") + kind_text(kind) + " cannot be allocated");
     if (bytes == 0)
-        return Error(Code::INVALID_ARGUMENT, "cannot allocate 0 bytes", "ask for at least one byte");
+        return Error(Code::INVALID_ARGUMENT, "cannot allocate 0 bytes",
+                     "ask for at least one byte");
     if (bytes > static_cast<uint64_t>(INT64_MAX))
         return Error(Code::NO_MEMORY, "cannot allocate " + std::to_string(bytes) + " bytes");
     Descriptor memfd;
@@ -118,10 +120,10 @@ Result<nixl_buffer> RegionTable::open_storage(const FileOptions& options) {
     return publish(*region);
 }
 
-Result<nixl_buffer> RegionTable::add_remote(const RegionClass& kind_class, uint64_t bytes,
-                                            uint32_t flags, nixl_peer peer,
-                                            const std::vector<std::pair<uint32_t, void*>>&
-                                                registrations) {
+Result<nixl_buffer>
+RegionTable::add_remote(const RegionClass& kind_class, uint64_t bytes, uint32_t flags,
+                        nixl_peer peer,
+                        const std::vector<std::pair<uint32_t, void*>>& registrations) {
     NIXL_ASSIGN_OR_RETURN(Region * region, take());
     region->kind_class = kind_class;
     region->bytes = bytes;
@@ -161,8 +163,8 @@ Result<void> RegionTable::free(nixl_buffer buffer) {
         return Error(Code::STALE, "the buffer was freed already");
     if (const uint32_t users = region->users(); users != 0) {
         region->stop_closing();
-        return Error(Code::BUSY, "the buffer is used by " + std::to_string(users) +
-                                     " operation(s) in flight",
+        return Error(Code::BUSY,
+                     "the buffer is used by " + std::to_string(users) + " operation(s) in flight",
                      "wait for the transfers, or free with a timeout");
     }
     SlotMap<Region>::retire(*region);

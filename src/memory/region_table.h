@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// All regions of a context: making them from memory, files and devices, registering them with backends,
-// and taking them apart when nothing uses them.
+// All regions of a context: making them from memory, files and devices, registering them with
+// backends, and taking them apart when nothing uses them.
 #pragma once
 
 #include <string>
@@ -20,7 +20,8 @@ struct FileOptions {
 /// Threads: any thread.
 class RegionTable {
   public:
-    explicit RegionTable(const BackendRegistry& registry) : registry_(registry), slots_(MAX_REGIONS) {}
+    explicit RegionTable(const BackendRegistry& registry)
+        : registry_(registry), slots_(MAX_REGIONS) {}
     ~RegionTable() { detach_all(); }
 
     static constexpr uint32_t MAX_REGIONS = 1u << 20;

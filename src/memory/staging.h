@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bounded host memory that composed routes and backends pass data through. Kept for reuse until trimmed.
+// Bounded host memory that composed routes and backends pass data through. Kept for reuse until
+// trimmed.
 #pragma once
 
 #include <map>
@@ -17,7 +18,8 @@ class StagingPool {
         : regions_(regions), limit_bytes_(limit_bytes) {}
     ~StagingPool() { (void)trim(); }
 
-    /// A registered block of `bytes` (its region is internal). AGAIN at the limit. `hit`: it was cached.
+    /// A registered block of `bytes` (its region is internal). AGAIN at the limit. `hit`: it was
+    /// cached.
     Result<Region*> take(uint64_t bytes, bool* hit) EXCLUDES(mutex_);
     void give(Region& region) EXCLUDES(mutex_);
     /// Frees cached blocks; returns their bytes.
@@ -34,7 +36,7 @@ class StagingPool {
     RegionTable& regions_;
     mutable Mutex mutex_;
     uint64_t limit_bytes_ GUARDED_BY(mutex_);
-    uint64_t bytes_ GUARDED_BY(mutex_) = 0; // cached and lent
+    uint64_t bytes_ GUARDED_BY(mutex_) = 0;                          // cached and lent
     std::multimap<uint64_t, nixl_buffer> cached_ GUARDED_BY(mutex_); // by size
     std::map<void*, nixl_buffer> lent_ GUARDED_BY(mutex_);           // take_memory() alone
 };

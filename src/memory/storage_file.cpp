@@ -41,7 +41,7 @@ Error device_guard(const std::string& path) {
 
 /// The size of what was opened. Regular files only, and block devices where they are allowed.
 Result<uint64_t> measure(int fd, const FileOptions& options) {
-    struct stat info{};
+    struct stat info {};
     if (::fstat(fd, &info) != 0)
         return Error::system("stat " + options.path, errno);
     if (S_ISREG(info.st_mode))
@@ -61,8 +61,8 @@ Result<uint64_t> measure(int fd, const FileOptions& options) {
 
 Result<StorageFile> StorageFile::open(const FileOptions& options) {
     if (options.kind != NIXL_KIND_FILE && options.kind != NIXL_KIND_BLOCK)
-        return Error(Code::INVALID_ARGUMENT, "kind " + std::to_string(options.kind) +
-                                                 " of " + options.path + " is not FILE or BLOCK");
+        return Error(Code::INVALID_ARGUMENT, "kind " + std::to_string(options.kind) + " of " +
+                                                 options.path + " is not FILE or BLOCK");
     if ((options.flags & NIXL_BUFFER_READ_ONLY) != 0 &&
         (options.flags & (NIXL_BUFFER_CREATE | NIXL_BUFFER_TRUNCATE)) != 0)
         return Error(Code::INVALID_ARGUMENT,
@@ -76,10 +76,10 @@ Result<StorageFile> StorageFile::open(const FileOptions& options) {
     NIXL_ASSIGN_OR_RETURN(const uint64_t size, measure(file.descriptor.get(), options));
     uint64_t end = 0;
     if (!checked_add(options.offset, options.bytes, &end) || end > static_cast<uint64_t>(INT64_MAX))
-        return Error(Code::OUT_OF_RANGE, options.path + ": offset " + std::to_string(options.offset) +
-                                             " and length " + std::to_string(options.bytes) +
-                                             " reach past the largest file offset");
-    struct stat info{};
+        return Error(Code::OUT_OF_RANGE,
+                     options.path + ": offset " + std::to_string(options.offset) + " and length " +
+                         std::to_string(options.bytes) + " reach past the largest file offset");
+    struct stat info {};
     const bool device = ::fstat(file.descriptor.get(), &info) == 0 && S_ISBLK(info.st_mode);
     // A file may grow by being written, and a read past its end reports what was there.
     if (options.bytes == 0 ? options.offset > size : device && end > size)

@@ -84,8 +84,8 @@ Result<nixl_peer> Peers::connect(std::span<const uint8_t> metadata) {
     }
     NIXL_RETURN_IF_ERROR(wire.finish());
     if (name.empty() || name.size() > MAX_NAME_BYTES)
-        return Error(Code::CORRUPT, "metadata names a peer of " + std::to_string(name.size()) +
-                                        " characters");
+        return Error(Code::CORRUPT,
+                     "metadata names a peer of " + std::to_string(name.size()) + " characters");
     for (uint32_t i = 0; i < slots_.size(); ++i) {
         Peer& known = slots_.at(i);
         if (known.state.load() == 0 || known.name != name)
@@ -160,7 +160,8 @@ Result<std::vector<uint8_t>> Peers::export_region(const Region& region) {
             continue;
         NIXL_ASSIGN_OR_RETURN(void* instance, backend->instance());
         NIXL_ASSIGN_OR_RETURN(
-            auto exported, opaque(*backend, "export_region", [&](void* out, uint64_t* n, auto* text) {
+            auto exported,
+            opaque(*backend, "export_region", [&](void* out, uint64_t* n, auto* text) {
                 return backend->table().export_region(
                     instance, region.registration(backend->number), out, n, text);
             }));
@@ -204,10 +205,11 @@ Peers::import_region(const Peer& peer, const ExportedBuffer& exported, int32_t a
     desc.bytes = exported.bytes;
     desc.device = exported.device;
     desc.fd = -1;
-    desc.flags = (exported.flags & NIXL_BUFFER_READ_ONLY) != 0 ? uint32_t{NIXL_REGION_READ_ONLY} : 0;
+    desc.flags =
+        (exported.flags & NIXL_BUFFER_READ_ONLY) != 0 ? uint32_t{NIXL_REGION_READ_ONLY} : 0;
     std::vector<std::pair<uint32_t, void*>> imported;
-    Error last(Code::UNSUPPORTED, "the buffer was not exported for a transport that reaches " +
-                                      peer.name);
+    Error last(Code::UNSUPPORTED,
+               "the buffer was not exported for a transport that reaches " + peer.name);
     for (const auto& part : exported.parts) {
         for (const auto& backend : registry_.backends()) {
             if (backend->name() != part.backend || (peer.backends >> backend->number & 1) == 0 ||

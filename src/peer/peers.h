@@ -58,9 +58,8 @@ class Peers {
     Result<std::vector<uint8_t>> export_region(const Region& region);
     static Result<ExportedBuffer> parse(std::span<const uint8_t> exported);
     /// Registrations per backend number; at least one.
-    Result<std::vector<std::pair<uint32_t, void*>>> import_region(const Peer& peer,
-                                                                  const ExportedBuffer& exported,
-                                                                  int32_t accessing_device);
+    Result<std::vector<std::pair<uint32_t, void*>>>
+    import_region(const Peer& peer, const ExportedBuffer& exported, int32_t accessing_device);
 
     void event(nixl_peer_id peer, int event, int32_t detail);
     Code notified(nixl_peer_id peer, const void* message, uint64_t bytes) EXCLUDES(mutex_);

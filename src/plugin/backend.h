@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One backend as the core uses it: its table with everything unknown cut off, what it can do, and its
-// instance, opened at first need.
+// One backend as the core uses it: its table with everything unknown cut off, what it can do, and
+// its instance, opened at first need.
 #pragma once
 
 #include <atomic>
@@ -25,9 +25,9 @@ using TableOwner = std::shared_ptr<void>;
 class Backend {
   public:
     /// Copies the table. INVALID_ARGUMENT with the reason when it breaks the ABI's rules.
-    static Result<std::unique_ptr<Backend>> create(const nixl_backend_v1& table, BackendOrigin origin,
-                                                   std::string source, TableOwner owner,
-                                                   const nixl_host_v1& host);
+    static Result<std::unique_ptr<Backend>> create(const nixl_backend_v1& table,
+                                                   BackendOrigin origin, std::string source,
+                                                   TableOwner owner, const nixl_host_v1& host);
     ~Backend();
     Backend(const Backend&) = delete;
     Backend& operator=(const Backend&) = delete;
@@ -41,7 +41,9 @@ class Backend {
     [[nodiscard]] bool available() const noexcept { return unavailable_.empty(); }
     [[nodiscard]] const std::string& unavailable() const noexcept { return unavailable_; }
     [[nodiscard]] bool remote() const noexcept { return table_.connect != nullptr; }
-    [[nodiscard]] bool self_driven() const noexcept { return (caps_.flags & NIXL_CAP_SELF_DRIVEN) != 0; }
+    [[nodiscard]] bool self_driven() const noexcept {
+        return (caps_.flags & NIXL_CAP_SELF_DRIVEN) != 0;
+    }
 
     /// Slot of this backend in every region's and lane's tables.
     uint32_t number = 0;
@@ -60,8 +62,8 @@ class Backend {
     Result<void*> open_queue(uint32_t depth, void* host_queue);
 
   private:
-    Backend(const nixl_backend_v1& table, BackendOrigin origin, std::string source, TableOwner owner,
-            const nixl_host_v1& host);
+    Backend(const nixl_backend_v1& table, BackendOrigin origin, std::string source,
+            TableOwner owner, const nixl_host_v1& host);
     void probe();
 
     nixl_backend_v1 table_{};
@@ -72,7 +74,8 @@ class Backend {
     nixl_caps caps_{};
     std::vector<nixl_kind_pair> pairs_;
     Mutex mutex_; // held over open() and close() alone, so that they happen once
-    std::atomic<bool> opened_{false}; // release after instance_ is written; acquire before it is read
+    std::atomic<bool> opened_{
+        false}; // release after instance_ is written; acquire before it is read
     void* instance_ = nullptr;
 };
 

@@ -116,16 +116,17 @@ void BackendRegistry::add_built_in(const std::vector<BackendEntry>& entries) {
 
 Result<void> BackendRegistry::load_file(const std::string& path) {
     NIXL_ASSIGN_OR_RETURN(TableOwner library, open_library(path));
-    auto* entry = reinterpret_cast<nixl_backend_entry_fn>(dlsym(library.get(), "nixl_backend_entry"));
+    auto* entry =
+        reinterpret_cast<nixl_backend_entry_fn>(dlsym(library.get(), "nixl_backend_entry"));
     if (entry == nullptr)
         return Error(Code::INVALID_ARGUMENT, path + " does not export nixl_backend_entry");
     nixl_backend_v1 table{};
     table.struct_size = sizeof table;
     const nixl_status status = entry(&host_, &table);
     if (status != NIXL_OK)
-        return Error(static_cast<Code>(status),
-                     path + ": nixl_backend_entry answered " + code_name(static_cast<Code>(status)) +
-                         " to ABI " + std::to_string(host_.abi));
+        return Error(static_cast<Code>(status), path + ": nixl_backend_entry answered " +
+                                                    code_name(static_cast<Code>(status)) +
+                                                    " to ABI " + std::to_string(host_.abi));
     return add(table, BackendOrigin::PLUGIN, path, std::move(library));
 }
 

@@ -22,9 +22,9 @@ void Telemetry::finished(uint64_t now, uint64_t bytes, bool failed) noexcept {
 }
 
 void Telemetry::reset() noexcept {
-    for (Counter* counter : {&transfers_, &failures_, &bytes_, &staged_bytes_, &registration_lookups_,
-                             &registration_hits_, &pool_lookups_, &pool_hits_, &short_retries_,
-                             &busy_ns_})
+    for (Counter* counter :
+         {&transfers_, &failures_, &bytes_, &staged_bytes_, &registration_lookups_,
+          &registration_hits_, &pool_lookups_, &pool_hits_, &short_retries_, &busy_ns_})
         counter->store(0, std::memory_order_relaxed);
     busy_since_.store(now_ns(), std::memory_order_relaxed);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // HOT
-// What was moved, how long something was in flight, and how often caches helped. Costs one branch per
-// transfer when it is off.
+// What was moved, how long something was in flight, and how often caches helped. Costs one branch
+// per transfer when it is off.
 #pragma once
 
 #include <atomic>
@@ -13,7 +13,8 @@
 
 namespace nixl::core {
 
-/// Threads: any thread. Counters are relaxed: they are read as a snapshot that need not be one instant.
+/// Threads: any thread. Counters are relaxed: they are read as a snapshot that need not be one
+/// instant.
 class Telemetry {
   public:
     [[nodiscard]] bool enabled() const noexcept { return enabled_.load(std::memory_order_relaxed); }

@@ -10,7 +10,8 @@ Result<void> CompletionQueue::open(uint32_t depth) {
         return Error(Code::INVALID_ARGUMENT, "queue depth " + std::to_string(depth) +
                                                  " is not in 1 .. " + std::to_string(MAX_DEPTH));
     NIXL_ASSIGN_OR_RETURN(EventFd signal, EventFd::create());
-    const uint64_t cells = std::bit_ceil(depth < 2 ? 2u : depth); // one cell cannot tell full from empty
+    const uint64_t cells =
+        std::bit_ceil(depth < 2 ? 2u : depth); // one cell cannot tell full from empty
     cells_ = std::make_unique<Cell[]>(cells);
     for (uint64_t i = 0; i < cells; ++i)
         cells_[i].sequence.store(i, std::memory_order_relaxed);
@@ -40,8 +41,7 @@ void CompletionQueue::push(const nixl_event& event) noexcept {
     // Room is reserved, so the cell at `head_` is free or just being freed by a reader.
     const uint64_t at = head_.fetch_add(1, std::memory_order_relaxed);
     Cell& cell = cells_[at & mask_];
-    while (cell.sequence.load(std::memory_order_acquire) != at) {
-    }
+    while (cell.sequence.load(std::memory_order_acquire) != at) {}
     cell.event = event;
     cell.sequence.store(at + 1); // sequentially consistent with arm(): one of us sees the other
     if (armed_.load() && armed_.exchange(false))

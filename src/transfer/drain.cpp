@@ -104,7 +104,8 @@ Error Transfers::error_of(const Request& request) const {
     }
     if (request.first_bad != UINT64_MAX)
         text += " (element " + std::to_string(user_element(request)) + ", leg " +
-                std::to_string(request.bad_leg + 1) + " of " + std::to_string(route.leg_count) + ")";
+                std::to_string(request.bad_leg + 1) + " of " + std::to_string(route.leg_count) +
+                ")";
     error.message = std::move(text);
     return error;
 }
@@ -165,8 +166,9 @@ bool Transfers::quarantine() {
     }
     if (named.empty())
         return false;
-    NIXL_LOG(ERROR, "closed with operations that never came back; their memory stays quarantined: " +
-                        named);
+    NIXL_LOG(ERROR,
+             "closed with operations that never came back; their memory stays quarantined: " +
+                 named);
     return true;
 }
 

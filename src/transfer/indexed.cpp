@@ -10,8 +10,8 @@ namespace nixl::core {
 
 namespace {
 
-/// Whole lists entry by entry when their shapes are the same, else block by block. Empty when the blocks
-/// do not match; such a request can be posted by index alone.
+/// Whole lists entry by entry when their shapes are the same, else block by block. Empty when the
+/// blocks do not match; such a request can be posted by index alone.
 std::vector<nixl_run> pair_all(const IndexedLists& lists) {
     const List &source = *lists.source, &target = *lists.target;
     std::vector<nixl_run> runs;
@@ -44,8 +44,9 @@ std::vector<nixl_run> pair_all(const IndexedLists& lists) {
 Result<void> Transfers::bind_lists(Request& request, const List& source, const List& target) {
     const size_t pairs = source.buffers.size() * target.buffers.size();
     if (pairs > 65536)
-        return Error(Code::INVALID_ARGUMENT, "the two lists make " + std::to_string(pairs) +
-                                                 " pairs of buffers, more than 65536",
+        return Error(Code::INVALID_ARGUMENT,
+                     "the two lists make " + std::to_string(pairs) +
+                         " pairs of buffers, more than 65536",
                      "split the lists by buffer");
     // Bound as pairs so that every rule holds once for each end; each region is used once per post.
     std::vector<nixl_buffer> sources, targets;
@@ -69,9 +70,8 @@ Result<Request*> Transfers::create_lists(nixl_list source_handle, nixl_list targ
     List* source = lists_.find(source_handle);
     List* target = lists_.find(target_handle);
     if (source == nullptr || target == nullptr)
-        return Error(Code::STALE,
-                     std::string("the ") + (source == nullptr ? "source" : "target") +
-                         " list was released");
+        return Error(Code::STALE, std::string("the ") + (source == nullptr ? "source" : "target") +
+                                      " list was released");
     NIXL_ASSIGN_OR_RETURN(Request * request, take_slot());
     SlotGuard guard(*this, *request);
     request->whole = false;
@@ -112,7 +112,7 @@ void Transfers::set_all_view(Request& request) noexcept {
     all = {};
     if (runs.empty())
         return;
-    all = {runs.data(), runs.size(), request.lists->source->count, request.lists->source->bytes,
+    all = {runs.data(),     runs.size(), request.lists->source->count, request.lists->source->bytes,
            RunShape::MIXED, nullptr};
     if (runs.size() == 1)
         all.shape = RunShape::ONE;
@@ -169,11 +169,14 @@ Code Transfers::post_indexed(Request& request, std::span<const uint32_t> source,
         return code;
     if (const Code code = expand_indices(request, source, target, bad); code != Code::OK)
         return undo_post(request, before, code);
-    const bool by_backend = request.lists->by_backend();
-    request.direct.prepared_source = by_backend ? request.lists->prepared_source : nullptr;
-    request.direct.prepared_target = by_backend ? request.lists->prepared_target : nullptr;
-    request.direct.source_indices = by_backend ? request.lists->source_indices.data() : nullptr;
-    request.direct.target_indices = by_backend ? request.lists->target_indices.data() : nullptr;
+    request.direct.aim(request.view, request.pairs(), request.pair_count);
+    if (request.lists->by_backend()) {
+        nixl_batch& batch = request.direct.batch;
+        batch.prepared_source = request.lists->prepared_source;
+        batch.prepared_target = request.lists->prepared_target;
+        batch.source_indices = request.lists->source_indices.data();
+        batch.target_indices = request.lists->target_indices.data();
+    }
     return launch(request, options, before);
 }
 

@@ -13,8 +13,7 @@
 
 namespace nixl::core {
 
-Lane::Lane(Transfers& shared, uint32_t lane_number)
-    : number(lane_number), shared_(shared) {
+Lane::Lane(Transfers& shared, uint32_t lane_number) : number(lane_number), shared_(shared) {
     due_.reserve(64); // callbacks of one turn; grows only beyond that
     for (auto& queue : queues_)
         queue.lane = this;
@@ -106,11 +105,8 @@ void Lane::start(Request& request) noexcept {
     const PostOptions& options = request.options;
     const bool wants_background = options.done != nullptr || !request.route->self_driven ||
                                   (options.queue != nullptr && options.queue->armed());
-    if (!options.wait && wants_background) {
-        request.background = true;
-        background_.store(background_.load(std::memory_order_relaxed) + 1,
-                          std::memory_order_relaxed);
-    }
+    if (!options.wait && wants_background)
+        keep_watched(request);
     const uint32_t backend = request.direct.backend;
     const bool direct = request.pipeline == nullptr;
     begin_flights(request); // it may be over after this, and even posted again
@@ -128,7 +124,7 @@ void Lane::begin_flights(Request& request) noexcept {
         return;
     }
     request.open_flights = 1;
-    if (request.direct.view.elements != 0)
+    if (request.direct.view->elements != 0)
         submit(request.direct);
     settle(request.direct);
 }
@@ -141,31 +137,12 @@ bool Lane::submit(Flight& flight) noexcept {
             return true; // nothing is kept; settle() ends it
         }
     }
-    const bool direct = !flight.pooled;
-    nixl_batch batch;
-    batch.struct_size = sizeof batch;
-    batch.opcode = NIXL_OPCODE_COPY;
-    batch.flags = flight.request->options.wait ? uint32_t{NIXL_BATCH_WAITED} : 0;
-    batch.pair_count = flight.pair_count;
-    batch.pairs = flight.pairs;
-    batch.runs = flight.view.runs;
-    batch.run_count = flight.view.run_count;
-    batch.prepared_source = flight.prepared_source;
-    batch.prepared_target = flight.prepared_target;
-    batch.source_indices = flight.source_indices;
-    batch.target_indices = flight.target_indices;
-    batch.stream = flight.request->options.stream;
-    batch.tag = static_cast<uint64_t>(flight.generation.load(std::memory_order_relaxed)) << 32 |
-                (direct ? DIRECT_FLIGHT_TAG | flight.request->index : flight.index);
-    batch.notification = flight.last_leg() ? flight.request->options.notification : nullptr;
-    batch.notification_bytes = flight.request->options.notification_bytes;
+    nixl_batch& batch = flight.batch;
+    const uint64_t elements = flight.view->elements;
     const uint64_t most = queue.backend->caps().max_batch_elements;
-    while (flight.accepted < flight.view.elements) {
-        const uint64_t left = flight.view.elements - flight.accepted;
-        batch.first_element = flight.accepted;
+    while (batch.first_element < elements) {
+        const uint64_t left = elements - batch.first_element;
         batch.element_count = most != 0 && left > most ? most : left;
-        batch.first_run = flight.position.run;
-        batch.first_in_run = flight.position.in_run;
         uint64_t taken = queue.backend->table().submit(queue.queue, &batch);
         if (taken > batch.element_count) {
             contract_broken(queue, "submit() accepted more elements than it was given");
@@ -175,8 +152,13 @@ bool Lane::submit(Flight& flight) noexcept {
             if (queue.in_flight == 0)
                 mark_busy(queue);
             queue.in_flight += taken;
-            flight.accepted += taken;
-            flight.position = advance(flight.view, flight.position, taken);
+            batch.first_element += taken;
+            if (taken == left)
+                return true; // the usual case: nothing is left to find the place of
+            const RunPosition next =
+                advance(*flight.view, {batch.first_run, batch.first_in_run}, taken);
+            batch.first_run = next.run;
+            batch.first_in_run = next.in_run;
         }
         if (taken < batch.element_count) {
             keep_pending(flight);
@@ -193,12 +175,15 @@ void Lane::keep_pending(Flight& flight) noexcept {
     flight.next = nullptr;
     *pending_end_ = &flight;
     pending_end_ = &flight.next;
-    Request& request = *flight.request;
-    if (!request.options.wait && !request.background) { // somebody must offer the rest
-        request.background = true;
-        background_.store(background_.load(std::memory_order_relaxed) + 1,
-                          std::memory_order_relaxed);
-    }
+    if (!flight.request->options.wait) // somebody must offer the rest
+        keep_watched(*flight.request);
+}
+
+void Lane::keep_watched(Request& request) noexcept {
+    if (request.background)
+        return;
+    request.background = true;
+    background_.store(background_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
 }
 
 void Lane::mark_busy(LaneQueue& queue) noexcept {
@@ -246,10 +231,6 @@ Flight* Lane::open_flight(Request& request) noexcept {
     if (flight == nullptr)
         return nullptr;
     flight->request = &request;
-    flight->accepted = flight->completed = 0;
-    flight->position = {};
-    flight->prepared_source = flight->prepared_target = nullptr;
-    flight->source_indices = flight->target_indices = nullptr;
     flight->chunk = Flight::NO_CHUNK;
     flight->pooled = true;
     flight->pending = false;

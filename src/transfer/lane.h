@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // HOT
-// Queues to the backends and the requests that travel over them. One thread drives a lane at a time.
+// Queues to the backends and the requests that travel over them. One thread drives a lane at a
+// time.
 #pragma once
 
 #include <array>
@@ -26,9 +27,6 @@ struct DueCallback {
     Request* slot;
 };
 
-/// Set in the index half of a tag that names a request's own flight, not a pooled one.
-inline constexpr uint32_t DIRECT_FLIGHT_TAG = 0x8000'0000;
-
 /// The tag of notifications that are sent on their own; nobody waits for their completions.
 inline constexpr uint64_t NOTIFICATION_TAG = UINT64_MAX;
 
@@ -41,7 +39,8 @@ struct LaneQueue {
     uint64_t in_flight = 0; ///< elements
 };
 
-/// Threads: enter()/leave() make a thread the driver; everything not marked "any thread" is the driver's.
+/// Threads: enter()/leave() make a thread the driver; everything not marked "any thread" is the
+/// driver's.
 class Lane {
   public:
     Lane(Transfers& shared, uint32_t number);
@@ -77,11 +76,27 @@ class Lane {
     /// Released in flight: reports CANCELLED and lets its last completion free the slot.
     void orphan(Request& request) noexcept;
 
-    Code notify_peer(uint32_t backend, nixl_peer_id peer, std::span<const uint8_t> message) noexcept;
+    Code notify_peer(uint32_t backend, nixl_peer_id peer,
+                     std::span<const uint8_t> message) noexcept;
 
     // For pipelines and the lane's own parts.
-    bool submit(Flight& flight) noexcept; ///< whether all of it was accepted; the rest is kept pending
+    bool
+    submit(Flight& flight) noexcept; ///< whether all of it was accepted; the rest is kept pending
     [[nodiscard]] Flight* open_flight(Request& request) noexcept;
+    /// Gives an aimed flight its tag and what the post said.
+    static void address(Flight& flight) noexcept {
+        const PostOptions& options = flight.request->options;
+        nixl_batch& batch = flight.batch;
+        const uint32_t index =
+            flight.pooled ? flight.index : DIRECT_FLIGHT_TAG | flight.request->index;
+        batch.tag =
+            static_cast<uint64_t>(flight.generation.load(std::memory_order_relaxed)) << 32 | index;
+        batch.flags = options.wait ? uint32_t{NIXL_BATCH_WAITED} : 0;
+        batch.stream = options.stream;
+        const bool last = flight.last_leg();
+        batch.notification = last ? options.notification : nullptr;
+        batch.notification_bytes = last ? options.notification_bytes : 0;
+    }
     void close_flight(Flight& flight) noexcept;
     void finish(Request& request) noexcept; ///< nothing of it is in flight any more
     void settle(Flight& flight) noexcept;   ///< ends the flight when all of it came back
@@ -127,6 +142,8 @@ class Lane {
     bool drain_inbox() noexcept;
     Result<void> open_queue(LaneQueue& queue, uint32_t backend) noexcept;
     void keep_pending(Flight& flight) noexcept;
+    /// Nobody may wait for it: the progress thread looks after it until it is over.
+    void keep_watched(Request& request) noexcept;
     void mark_busy(LaneQueue& queue) noexcept;
     void measure(Request& request, Code status) noexcept;
     size_t take_due(std::array<DueCallback, 8>& out) noexcept;
@@ -159,7 +176,7 @@ class Lane {
     std::atomic<uint32_t> sleepers_{0};
     std::atomic<bool> fd_sleeper_{false}; ///< one sleeper polls descriptors, the others the epoch
     std::atomic<uint32_t> fd_queues_{0};  ///< bit per busy queue that has a descriptor
-    std::optional<EventFd> wake_; ///< made before the first descriptor is polled
+    std::optional<EventFd> wake_;         ///< made before the first descriptor is polled
 };
 
 } // namespace nixl::core

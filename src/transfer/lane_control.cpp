@@ -73,13 +73,8 @@ void Lane::cancel(Request& request) noexcept {
     request.cancelled = request.stopped = true;
     const auto stop = [this](Flight& flight) {
         const LaneQueue& queue = queues_[flight.backend];
-        if (flight.completed == flight.accepted || queue.backend->table().cancel == nullptr)
-            return;
-        const uint32_t index =
-            flight.pooled ? flight.index : DIRECT_FLIGHT_TAG | flight.request->index;
-        queue.backend->table().cancel(
-            queue.queue,
-            static_cast<uint64_t>(flight.generation.load(std::memory_order_relaxed)) << 32 | index);
+        if (flight.completed != flight.accepted() && queue.backend->table().cancel != nullptr)
+            queue.backend->table().cancel(queue.queue, flight.batch.tag);
     };
     if (request.pipeline == nullptr)
         stop(request.direct);
@@ -95,6 +90,8 @@ void Lane::orphan(Request& request) noexcept {
     }
     request.orphaned = true;
     SlotMap<Request, 64>::retire(request);
+    keep_watched(request);
+    shared_.want_progress();
     cancel(request); // its last completion frees the slot, maybe right here
 }
 
@@ -111,6 +108,8 @@ uint64_t Lane::expire(uint64_t now) noexcept {
         }
         shared_.telemetry().abandoned(1);
         report(*request, Code::TIMED_OUT, Phase::DRAINING);
+        keep_watched(*request);
+        shared_.want_progress();
         cancel(*request);
         return expire(now); // the list may have changed; each round ends one more request
     }
@@ -196,9 +195,12 @@ Lane::Sleep Lane::sleep_now(uint32_t epoch, int64_t timeout_ns) noexcept {
     const uint32_t queues = fd_queues_.load();
     if (queues == 0 || fd_sleeper_.exchange(true)) {
         switch (futex_wait(epoch_, epoch, timeout_ns)) {
-        case FutexResult::TIMED_OUT: return Sleep::TIMED_OUT;
-        case FutexResult::INTERRUPTED: return Sleep::INTERRUPTED;
-        case FutexResult::WOKEN: break;
+        case FutexResult::TIMED_OUT:
+            return Sleep::TIMED_OUT;
+        case FutexResult::INTERRUPTED:
+            return Sleep::INTERRUPTED;
+        case FutexResult::WOKEN:
+            break;
         }
         return Sleep::WOKEN;
     }

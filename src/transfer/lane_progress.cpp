@@ -16,9 +16,10 @@ constexpr uint32_t POLL_ENTRIES = 32;
 constexpr uint32_t POLL_ROUNDS = 64; // of one turn, so that it ends
 
 uint64_t element_bytes(const Flight& flight, uint64_t element) noexcept {
-    if (flight.view.runs == nullptr)
+    const RunView& view = *flight.view;
+    if (view.runs == nullptr)
         return flight.request->lists->bytes_at(flight, element);
-    return flight.view.runs[find_element(flight.view, element).run].bytes;
+    return view.runs[view.shape == RunShape::ONE ? 0 : find_element(view, element).run].bytes;
 }
 
 } // namespace
@@ -63,8 +64,9 @@ void Lane::complete(LaneQueue& queue, const nixl_completion& done) noexcept {
         contract_broken(queue, "completed a tag that is not in flight");
         return;
     }
-    if (done.element_count == 0 || done.element_count > flight->accepted - flight->completed ||
-        done.first_element > flight->accepted - done.element_count) {
+    const uint64_t accepted = flight->accepted();
+    if (done.element_count == 0 || done.element_count > accepted - flight->completed ||
+        done.first_element > accepted - done.element_count) {
         contract_broken(queue, "completed elements that it did not accept, or twice");
         return;
     }
@@ -76,8 +78,7 @@ void Lane::complete(LaneQueue& queue, const nixl_completion& done) noexcept {
             request.bytes_done += done.bytes;
         fail(request, static_cast<Code>(done.status), done.detail,
              flight->base_element + done.first_element, flight->leg);
-    } else if (done.element_count == 1 &&
-               done.bytes < element_bytes(*flight, done.first_element)) {
+    } else if (done.element_count == 1 && done.bytes < element_bytes(*flight, done.first_element)) {
         retry_short(*flight, done.first_element, done);
     } else if (flight->last_leg()) {
         request.bytes_done += done.bytes;
@@ -105,16 +106,15 @@ void Lane::retry_short(Flight& flight, uint64_t element, const nixl_completion& 
         fail(request, Code::AGAIN, 0, flight.base_element + element, flight.leg);
         return;
     }
-    if (flight.view.runs == nullptr) {
+    if (flight.view->runs == nullptr) {
         rest->own_run = request.lists->run_at(flight, element, done.bytes);
     } else {
-        const RunPosition at = find_element(flight.view, element);
-        rest->own_run = element_of(flight.view.runs[at.run], at.in_run, done.bytes);
+        const RunPosition at = find_element(*flight.view, element);
+        rest->own_run = element_of(flight.view->runs[at.run], at.in_run, done.bytes);
     }
-    rest->pairs = flight.pairs;
-    rest->pair_count = flight.pair_count;
     rest->backend = flight.backend;
-    rest->view = {&rest->own_run, 1, 1, rest->own_run.bytes, RunShape::ONE, nullptr};
+    rest->own_view = {&rest->own_run, 1, 1, rest->own_run.bytes, RunShape::ONE, nullptr};
+    rest->aim(rest->own_view, flight.batch.pairs, flight.batch.pair_count);
     rest->base_element = flight.base_element + element;
     rest->leg = flight.leg;
     rest->chunk = flight.chunk;
@@ -123,6 +123,7 @@ void Lane::retry_short(Flight& flight, uint64_t element, const nixl_completion& 
     else
         request.pipeline->count_flight(rest->chunk);
     shared_.telemetry().short_retry();
+    address(*rest);
     submit(*rest);
 }
 
@@ -152,10 +153,10 @@ bool Lane::retry_pending() noexcept {
         } else if ((full & bit) != 0) {
             keep_pending(*flight);
         } else {
-            const uint64_t before = flight->accepted;
+            const uint64_t before = flight->accepted();
             if (!submit(*flight))
                 full |= bit;
-            moved |= flight->accepted != before;
+            moved |= flight->accepted() != before;
             settle(*flight); // when its queue could not be opened
         }
         flight = next;
@@ -164,8 +165,8 @@ bool Lane::retry_pending() noexcept {
 }
 
 void Lane::settle(Flight& flight) noexcept {
-    if (flight.completed == flight.accepted && !flight.pending &&
-        (flight.accepted == flight.view.elements || flight.request->stopped))
+    if (flight.completed == flight.accepted() && !flight.pending &&
+        (flight.completed == flight.view->elements || flight.request->stopped))
         finish_flight(flight);
 }
 
@@ -242,8 +243,8 @@ void Lane::report(Request& request, Code status, Phase phase) noexcept {
     if (options.queue != nullptr)
         options.queue->push(event);
     if (options.done != nullptr)
-        due_.push_back({options.done, options.user, handle, static_cast<nixl_status>(status),
-                        &request});
+        due_.push_back(
+            {options.done, options.user, handle, static_cast<nixl_status>(status), &request});
 }
 
 } // namespace nixl::core

@@ -125,18 +125,24 @@ IndexedLists::~IndexedLists() {
 
 nixl_run IndexedLists::run(uint64_t source_number, uint64_t target_number) const noexcept {
     const List::Place from = source->place(source_number), to = target->place(target_number);
-    return {from.offset, to.offset,
+    return {from.offset,
+            to.offset,
             from.bytes == to.bytes ? from.bytes : 0,
-            0, 0, 1, pair(from.buffer, to.buffer), 0};
+            0,
+            0,
+            1,
+            pair(from.buffer, to.buffer),
+            0};
 }
 
 uint64_t IndexedLists::bytes_at(const Flight& flight, uint64_t element) const noexcept {
-    return source->place(flight.source_indices[element]).bytes;
+    return source->place(flight.batch.source_indices[element]).bytes;
 }
 
 nixl_run IndexedLists::run_at(const Flight& flight, uint64_t element,
                               uint64_t skip) const noexcept {
-    return element_of(run(flight.source_indices[element], flight.target_indices[element]), 0, skip);
+    return element_of(
+        run(flight.batch.source_indices[element], flight.batch.target_indices[element]), 0, skip);
 }
 
 } // namespace nixl::core

@@ -19,7 +19,8 @@ namespace nixl::core {
 struct Flight;
 struct Request;
 
-/// Threads: immutable while its generation lives, but for the count of requests and what backends keep.
+/// Threads: immutable while its generation lives, but for the count of requests and what backends
+/// keep.
 struct List : Slot {
     std::vector<nixl_buffer> buffers;
     std::vector<nixl_block> blocks;
@@ -55,9 +56,10 @@ class ListTable {
     ListTable() : slots_(MAX_LISTS) {}
     ~ListTable();
 
-    /// Errors: INVALID_ARGUMENT an empty block or a buffer number out of range; OUT_OF_RANGE a block
-    /// outside its buffer, STALE a freed buffer.
-    Result<nixl_list> create(std::span<const nixl_buffer> buffers, std::span<const Region* const> regions,
+    /// Errors: INVALID_ARGUMENT an empty block or a buffer number out of range; OUT_OF_RANGE a
+    /// block outside its buffer, STALE a freed buffer.
+    Result<nixl_list> create(std::span<const nixl_buffer> buffers,
+                             std::span<const Region* const> regions,
                              std::span<const nixl_block> blocks);
     [[nodiscard]] List* find(nixl_list handle) noexcept {
         return slots_.find(handle.index, handle.generation);
@@ -68,16 +70,17 @@ class ListTable {
     SlotMap<List, 16> slots_;
 };
 
-/// What a request over two lists keeps. Indices are copied at the post; nothing is allocated once the
-/// largest count was seen.
+/// What a request over two lists keeps. Indices are copied at the post; nothing is allocated once
+/// the largest count was seen.
 struct IndexedLists {
     List* source = nullptr;
     List* target = nullptr;
     void* prepared_source = nullptr; ///< when the backend walks its own lists
     void* prepared_target = nullptr;
-    std::vector<uint32_t> source_indices, target_indices; ///< of the present post, for such backends
-    std::vector<nixl_run> runs;                           ///< of the present post, for the others
-    RunView all;                                          ///< every block, for posts without indices
+    std::vector<uint32_t> source_indices,
+        target_indices;         ///< of the present post, for such backends
+    std::vector<nixl_run> runs; ///< of the present post, for the others
+    RunView all;                ///< every block, for posts without indices
 
     ~IndexedLists();
     [[nodiscard]] bool by_backend() const noexcept { return prepared_source != nullptr; }

@@ -122,20 +122,20 @@ void Pipeline::start_leg(Lane& lane, Request& request, uint32_t number, uint32_t
         next_chunk(lane, request, number);
         return;
     }
-    flight->pairs = pairs_[leg].data();
-    flight->pair_count = request.pair_count;
     flight->backend = request.route->legs[leg].backend->number;
     flight->leg = leg;
     flight->chunk = number;
     flight->base_element = chunk.first_element;
-    flight->view = {chunk.current.data(),
-                    chunk.current.size(),
-                    chunk.elements,
-                    chunk.bytes,
-                    chunk.current.size() == 1 ? RunShape::ONE
-                    : chunk.flat              ? RunShape::FLAT
-                                              : RunShape::MIXED,
-                    chunk.first_elements.data()};
+    flight->own_view = {chunk.current.data(),
+                        chunk.current.size(),
+                        chunk.elements,
+                        chunk.bytes,
+                        chunk.current.size() == 1 ? RunShape::ONE
+                        : chunk.flat              ? RunShape::FLAT
+                                                  : RunShape::MIXED,
+                        chunk.first_elements.data()};
+    flight->aim(flight->own_view, pairs_[leg].data(), request.pair_count);
+    Lane::address(*flight);
     chunk.open_flights = 1;
     lane.submit(*flight);
     lane.settle(*flight);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A composed route at work: chunks of the data travel leg by leg through staging memory, several at a
-// time, so that the slowest leg sets the rate.
+// A composed route at work: chunks of the data travel leg by leg through staging memory, several at
+// a time, so that the slowest leg sets the rate.
 #pragma once
 
 #include <array>
@@ -18,7 +18,8 @@ class Transfers;
 /// Threads: the driver of the request's lane.
 class Pipeline {
   public:
-    /// `chunks` in flight at most, each of at most `chunk_bytes`; no element is longer than a chunk.
+    /// `chunks` in flight at most, each of at most `chunk_bytes`; no element is longer than a
+    /// chunk.
     Pipeline(const Request& request, uint64_t chunk_bytes, uint32_t chunks);
 
     /// Takes staging memory for one post and registers it with the legs' backends.

@@ -21,8 +21,8 @@ Error out_of_range(const nixl_run& run, uint64_t number, bool source, uint64_t b
     return Error(Code::OUT_OF_RANGE,
                  "run " + std::to_string(number) + ": " + std::to_string(run.count) +
                      " element(s) of " + std::to_string(run.bytes) + " bytes from offset " +
-                     std::to_string(source ? run.source_offset : run.target_offset) +
-                     ", stride " + std::to_string(source ? run.source_stride : run.target_stride) +
+                     std::to_string(source ? run.source_offset : run.target_offset) + ", stride " +
+                     std::to_string(source ? run.source_stride : run.target_stride) +
                      ", do not fit the " + (source ? "source" : "target") + " of " +
                      std::to_string(bytes) + " bytes");
 }
@@ -33,8 +33,8 @@ Transfers::Transfers(const BackendRegistry& registry, RegionTable& regions, Rout
                      StagingPool& staging, Telemetry& telemetry, const TransferLimits& limits)
     : registry_(registry), regions_(regions), router_(router), staging_(staging),
       telemetry_(telemetry), fixed_limits_(limits), chunk_bytes_(limits.chunk_bytes),
-      chunks_(limits.chunks), policy_(limits.policy), requests_(limits.requests), flights_(1u << 20),
-      queues_(1024), progress_(std::make_unique<Progress>(*this)) {
+      chunks_(limits.chunks), policy_(limits.policy), requests_(limits.requests),
+      flights_(1u << 20), queues_(1024), progress_(std::make_unique<Progress>(*this)) {
     for (uint32_t i = 0; i < limits.lanes; ++i)
         lanes_.push_back(std::make_unique<Lane>(*this, i));
 }
@@ -125,8 +125,9 @@ void Transfers::set_one_range(Request& request, const RangeSpec& spec) noexcept 
     const nixl_run whole{spec.source_offset, spec.target_offset, spec.bytes, 0, 0, 1, 0, 0};
     if (longest == 0 || spec.bytes <= longest) {
         runs[0] = whole;
-        request.view = {runs, spec.bytes == 0 ? 0u : 1u, spec.bytes == 0 ? 0u : 1u, spec.bytes,
-                        RunShape::ONE, nullptr};
+        request.view = {
+            runs,   spec.bytes == 0 ? 0u : 1u, spec.bytes == 0 ? 0u : 1u, spec.bytes, RunShape::ONE,
+            nullptr};
         return;
     }
     // One long element is a strided run of pieces, and a rest.
@@ -161,9 +162,10 @@ Result<Request*> Transfers::publish(Request& request) {
         uint64_t longest = chunk_bytes_.load(std::memory_order_relaxed);
         for (uint64_t i = 0; i < request.view.run_count; ++i)
             longest = std::max(longest, request.view.runs[i].bytes);
-        request.pipeline = std::make_unique<Pipeline>(request, longest,
-                                                      chunks_.load(std::memory_order_relaxed));
+        request.pipeline =
+            std::make_unique<Pipeline>(request, longest, chunks_.load(std::memory_order_relaxed));
     }
+    request.direct.aim(request.view, request.pairs(), request.pair_count);
     request.state.store(RequestState{Phase::IDLE, Code::OK}.pack(), std::memory_order_release);
     return &request;
 }
@@ -181,10 +183,9 @@ Result<Request*> Transfers::create_range(const RangeSpec& spec) {
         const uint64_t offset = is_source ? spec.source_offset : spec.target_offset;
         if (!in_range(offset, spec.bytes, size))
             return Error(Code::OUT_OF_RANGE,
-                         std::to_string(spec.bytes) + " bytes at offset " +
-                             std::to_string(offset) + " do not fit the " +
-                             (is_source ? "source" : "target") + " of " + std::to_string(size) +
-                             " bytes",
+                         std::to_string(spec.bytes) + " bytes at offset " + std::to_string(offset) +
+                             " do not fit the " + (is_source ? "source" : "target") + " of " +
+                             std::to_string(size) + " bytes",
                          "nothing was moved; check sizes and offsets");
     }
     set_one_range(*request, spec);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The progress thread of a context: drives lanes whose transfers nobody waits for, and sleeps otherwise.
+// The progress thread of a context: drives lanes whose transfers nobody waits for, and sleeps
+// otherwise.
 #pragma once
 
 #include <atomic>

@@ -21,29 +21,25 @@ class Lane;
 class Pipeline;
 struct Request;
 
-/// What can be submitted to one backend under one tag: a request's whole list, a chunk of a composed
-/// route, or the rest of an element that came back short.
+/// What can be submitted to one backend under one tag: a request's whole list, a chunk of a
+/// composed route, or the rest of an element that came back short.
 ///
 /// Threads: the driver of the request's lane. The slot's generation is part of the tag.
 struct Flight : Slot {
     Request* request = nullptr;
-    const nixl_region_pair* pairs = nullptr;
-    uint32_t pair_count = 0;
+    const RunView* view = nullptr; ///< the request's, or own_view
+    /// As it goes to submit(): first_element and its position are the first element that is not
+    /// accepted yet. What does not change between posts is set by aim(), once.
+    nixl_batch batch{};
+    uint64_t completed = 0; ///< of the accepted elements
     uint32_t backend = 0;
-    RunView view;
-    uint64_t accepted = 0;  ///< elements that the backend took
-    uint64_t completed = 0; ///< of those
-    RunPosition position;   ///< of element number `accepted`
-    void* prepared_source = nullptr; ///< index posting with the backend's own lists
-    void* prepared_target = nullptr;
-    const uint32_t* source_indices = nullptr;
-    const uint32_t* target_indices = nullptr;
     uint64_t base_element = 0; ///< number of element 0 within the request
     uint32_t leg = 0;
     uint32_t chunk = NO_CHUNK; ///< of the pipeline
     bool pooled = false;       ///< from the flight table, not part of the request
     bool pending = false;      ///< in the lane's list of those that wait for room
-    nixl_run own_run{};        ///< of chunks and rests
+    nixl_run own_run{};        ///< of rests
+    RunView own_view;          ///< of chunks and rests
     Flight* next = nullptr;    ///< in the lane's pending list
     Flight* sibling = nullptr; ///< the request's other pooled flights
     Flight** sibling_of = nullptr;
@@ -51,9 +47,31 @@ struct Flight : Slot {
     static constexpr uint32_t NO_CHUNK = UINT32_MAX;
 
     [[nodiscard]] bool last_leg() const noexcept;
+    [[nodiscard]] uint64_t accepted() const noexcept { return batch.first_element; }
+
+    void aim(const RunView& at, const nixl_region_pair* pairs, uint32_t pair_count) noexcept {
+        view = &at;
+        batch = {};
+        batch.struct_size = sizeof batch;
+        batch.opcode = NIXL_OPCODE_COPY;
+        batch.pairs = pairs;
+        batch.pair_count = pair_count;
+        batch.runs = at.runs;
+        batch.run_count = at.run_count;
+        completed = 0;
+    }
+    /// Back to the first element, for the next post.
+    void rewind() noexcept {
+        batch.first_element = batch.first_run = batch.first_in_run = 0;
+        completed = 0;
+    }
 };
 
-/// A region that each post counts itself as a user of; its generation tells whether it was freed since.
+/// Set in the index half of a tag that names a request's own flight, not a pooled one.
+inline constexpr uint32_t DIRECT_FLIGHT_TAG = 0x8000'0000;
+
+/// A region that each post counts itself as a user of; its generation tells whether it was freed
+/// since.
 struct RegionUse {
     Region* region = nullptr;
     uint32_t generation = 0;
@@ -97,11 +115,11 @@ struct PostOptions {
 /// Two lists and their indices, for requests that are posted by index; made by transfer/lists.
 struct IndexedLists;
 
-/// Threads: `state` any thread; what is prepared is immutable between posts; progress belongs to the
-/// driver of the lane.
+/// Threads: `state` any thread; what is prepared is immutable between posts; progress belongs to
+/// the driver of the lane.
 struct Request : Slot {
     std::atomic<uint64_t> state{RequestState{Phase::FREE, Code::OK}.pack()};
-    std::atomic<Lane*> lane{nullptr};              ///< of the present post
+    std::atomic<Lane*> lane{nullptr}; ///< of the present post
     std::atomic<uint32_t> callbacks_running{0};
 
     // Prepared.
@@ -112,7 +130,7 @@ struct Request : Slot {
     std::array<nixl_region_pair, 1> inline_pairs{};
     std::array<nixl_run, 2> inline_runs{};
     std::array<uint64_t, 2> inline_firsts{};
-    bool whole = false; ///< one element of the user, cut into pieces
+    bool whole = false;               ///< one element of the user, cut into pieces
     std::vector<RegionUse> many_uses; ///< empty: the two inline ones
     std::vector<nixl_region_pair> many_pairs;
     std::vector<nixl_run> owned_runs;
@@ -135,9 +153,9 @@ struct Request : Slot {
     int32_t detail = 0;
     uint32_t bad_leg = 0;
     uint32_t open_flights = 0;
-    bool stopped = false;   ///< submits nothing more
-    bool cancelled = false; ///< because it was asked to
-    bool orphaned = false;  ///< released in flight: the slot is freed by the last completion
+    bool stopped = false;    ///< submits nothing more
+    bool cancelled = false;  ///< because it was asked to
+    bool orphaned = false;   ///< released in flight: the slot is freed by the last completion
     bool background = false; ///< the progress thread looks after it
     bool measured = false;   ///< counted by the telemetry
     Flight direct;

@@ -66,9 +66,10 @@ void summarise(Route& route) {
         route.self_driven = route.self_driven && leg.backend->self_driven();
         route.simulated = route.simulated || (caps.flags & NIXL_CAP_SIMULATED) != 0;
         if (caps.max_element_bytes != 0)
-            route.max_element_bytes = route.max_element_bytes == 0
-                                          ? caps.max_element_bytes
-                                          : std::min(route.max_element_bytes, caps.max_element_bytes);
+            route.max_element_bytes =
+                route.max_element_bytes == 0
+                    ? caps.max_element_bytes
+                    : std::min(route.max_element_bytes, caps.max_element_bytes);
     }
     route.self_driven = route.self_driven && route.direct(); // the core drives from leg to leg
 }
@@ -106,8 +107,8 @@ std::string pair_text(const RegionClass& source, const RegionClass& target) {
     return side(source) + " -> " + side(target);
 }
 
-/// Why nothing better than `cost`: the backends that are off and would have been cheaper, else, for a
-/// path in several legs, that there is no direct one.
+/// Why nothing better than `cost`: the backends that are off and would have been cheaper, else, for
+/// a path in several legs, that there is no direct one.
 std::vector<std::string> explain_missing(const BackendRegistry& registry, const RegionClass& source,
                                          const RegionClass& target, uint64_t bytes, double cost,
                                          bool direct) {
@@ -206,7 +207,7 @@ std::string Route::to_json(uint64_t staging_bytes) const {
 }
 
 std::string Router::to_json() {
-    static constexpr uint32_t KINDS[] = {NIXL_KIND_HOST,   NIXL_KIND_PINNED,  NIXL_KIND_DEVICE,
+    static constexpr uint32_t KINDS[] = {NIXL_KIND_HOST,    NIXL_KIND_PINNED, NIXL_KIND_DEVICE,
                                          NIXL_KIND_MANAGED, NIXL_KIND_FILE,   NIXL_KIND_BLOCK,
                                          NIXL_KIND_OBJECT};
     const MutexLock lock(mutex_);

@@ -29,9 +29,12 @@ bool side_fits(uint64_t offset, uint64_t bytes, int64_t stride, uint64_t count,
 
 RunPosition find_element(const RunView& view, uint64_t element) noexcept {
     switch (view.shape) {
-    case RunShape::ONE: return {0, element};
-    case RunShape::FLAT: return {element, 0};
-    case RunShape::MIXED: break;
+    case RunShape::ONE:
+        return {0, element};
+    case RunShape::FLAT:
+        return {element, 0};
+    case RunShape::MIXED:
+        break;
     }
     const uint64_t* begin = view.first_elements;
     const uint64_t* after = std::upper_bound(begin, begin + view.run_count, element);

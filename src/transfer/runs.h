@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // HOT
-// Lists of strided runs: checking them against their buffers, finding the run of an element, and cutting
-// elements that are too long for a backend.
+// Lists of strided runs: checking them against their buffers, finding the run of an element, and
+// cutting elements that are too long for a backend.
 #pragma once
 
 #include <cstdint>
@@ -40,7 +40,8 @@ struct RunPosition {
 [[nodiscard]] RunPosition find_element(const RunView& view, uint64_t element) noexcept;
 
 /// Moves on by `elements` elements; the result may be one past the end.
-[[nodiscard]] RunPosition advance(const RunView& view, RunPosition from, uint64_t elements) noexcept;
+[[nodiscard]] RunPosition advance(const RunView& view, RunPosition from,
+                                  uint64_t elements) noexcept;
 
 /// One element as a run of its own, without its first `skip` bytes.
 [[nodiscard]] inline nixl_run element_of(const nixl_run& run, uint64_t in_run,
@@ -74,8 +75,8 @@ struct PairSizes {
 [[nodiscard]] RunCheck check_runs(std::span<const nixl_run> runs,
                                   std::span<const PairSizes> pairs) noexcept;
 
-/// The same elements with none longer than `max_bytes`. `origins` gets, per new run, the number of the
-/// first user element it belongs to.
+/// The same elements with none longer than `max_bytes`. `origins` gets, per new run, the number of
+/// the first user element it belongs to.
 void split_long_elements(std::span<const nixl_run> runs, uint64_t max_bytes,
                          std::vector<nixl_run>& out, std::vector<uint64_t>& origins);
 

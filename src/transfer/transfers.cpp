@@ -15,8 +15,8 @@ namespace {
 
 // Sleeping and waking cost some 5 us each; shorter waits spin.
 constexpr uint32_t SPIN_ROUNDS = 200;
-// For backends that can neither wake us nor be polled on a descriptor, and for lanes whose driver is
-// busy with work of its own.
+// For backends that can neither wake us nor be polled on a descriptor, and for lanes whose driver
+// is busy with work of its own.
 constexpr int64_t SLICE_NS = 50'000;
 
 std::atomic<uint32_t> next_hint{0};
@@ -70,7 +70,7 @@ Code Transfers::post(Request& request, const PostOptions& options) noexcept {
         if (request.lists->all.runs == nullptr)
             return undo_post(request, before, Code::INVALID_ARGUMENT);
         request.view = request.lists->all;
-        request.direct.prepared_source = request.direct.prepared_target = nullptr;
+        request.direct.aim(request.view, request.pairs(), request.pair_count);
     }
     return launch(request, options, before);
 }
@@ -112,11 +112,8 @@ Code Transfers::launch(Request& request, const PostOptions& options, uint64_t be
     Flight& flight = request.direct;
     flight.generation.store(flight.generation.load(std::memory_order_relaxed) + 1,
                             std::memory_order_relaxed);
-    flight.pairs = request.pairs();
-    flight.pair_count = request.pair_count;
-    flight.view = request.view;
-    flight.accepted = flight.completed = 0;
-    flight.position = {};
+    flight.rewind();
+    Lane::address(flight);
     Lane& lane = my_lane();
     request.lane.store(&lane, std::memory_order_release);
     lane.post(request);
@@ -190,17 +187,17 @@ Code Transfers::wait(Request& request, uint32_t generation, int64_t timeout_ns) 
         }
         if (rounds < (request.route->self_driven ? SPIN_ROUNDS : 0))
             continue;
-        if (const Code code = sleep_for(request, *lane, epoch, deadline, round, over);
-            code != Code::OK)
-            return code;
+        const Code code = sleep_for(request, *lane, epoch, deadline, round, over);
         if (lane->background() != 0)
             want_progress(); // it leaves lanes alone that have sleepers
+        if (code != Code::OK)
+            return code;
     }
 }
 
-template <typename Over>
-Code Transfers::sleep_for(Request& request, Lane& lane, uint32_t epoch, uint64_t deadline,
-                          Round round, Over over) noexcept {
+template <typename Over> Code Transfers::sleep_for(Request& request, Lane& lane, uint32_t epoch,
+                                                   uint64_t deadline, Round round,
+                                                   Over over) noexcept {
     int64_t limit = remaining_ns(deadline);
     const auto at_most = [&limit](int64_t other) {
         if (other >= 0 && (limit < 0 || other < limit))
@@ -210,9 +207,8 @@ Code Transfers::sleep_for(Request& request, Lane& lane, uint32_t epoch, uint64_t
         at_most(remaining_ns(request.deadline));
     if (round != Round::IDLE)
         at_most(SLICE_NS);
-    return lane.sleep(epoch, limit, over) == Lane::Sleep::INTERRUPTED && !over()
-               ? Code::INTERRUPTED
-               : Code::OK;
+    return lane.sleep(epoch, limit, over) == Lane::Sleep::INTERRUPTED && !over() ? Code::INTERRUPTED
+                                                                                 : Code::OK;
 }
 
 Code Transfers::notify(uint32_t backend, nixl_peer_id peer, std::span<const uint8_t> message) {

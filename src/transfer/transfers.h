@@ -62,8 +62,8 @@ class Transfers {
 
     /// OK when it was posted.
     Code post(Request& request, const PostOptions& options) noexcept;
-    /// `bad` gets the position of the first index that does not fit, when the answer is OUT_OF_RANGE
-    /// (no such block) or INVALID_ARGUMENT (blocks of different lengths).
+    /// `bad` gets the position of the first index that does not fit, when the answer is
+    /// OUT_OF_RANGE (no such block) or INVALID_ARGUMENT (blocks of different lengths).
     Code post_indexed(Request& request, std::span<const uint32_t> source,
                       std::span<const uint32_t> target, const PostOptions& options,
                       uint64_t* bad) noexcept;
@@ -88,8 +88,8 @@ class Transfers {
     void cancel_all() noexcept;
     /// Reports what did not come back as CANCELLED, so that waiters return.
     void report_stuck() noexcept;
-    /// Gives up the memory of what did not come back; true when there was something. The lanes are not
-    /// left again.
+    /// Gives up the memory of what did not come back; true when there was something. The lanes are
+    /// not left again.
     bool quarantine();
     void close_queues() noexcept; ///< of the backends, where nothing is in flight
 
@@ -144,9 +144,8 @@ class Transfers {
 
     enum class Round : uint8_t { MOVED, IDLE, MUST_POLL, LANE_TAKEN };
     Round drive_for(Request& request, Lane& lane) noexcept;
-    template <typename Over>
-    Code sleep_for(Request& request, Lane& lane, uint32_t epoch, uint64_t deadline, Round round,
-                   Over over) noexcept;
+    template <typename Over> Code sleep_for(Request& request, Lane& lane, uint32_t epoch,
+                                            uint64_t deadline, Round round, Over over) noexcept;
 
     const BackendRegistry& registry_;
     RegionTable& regions_;

@@ -77,8 +77,8 @@ std::vector<uint8_t> WireWriter::finish() && {
 
 Result<WireReader> WireReader::open(std::span<const uint8_t> message, WireMagic magic) {
     if (message.size() < HEADER_BYTES + CHECKSUM_BYTES)
-        return Error(Code::CORRUPT, "message of " + std::to_string(message.size()) +
-                                        " bytes is too short");
+        return Error(Code::CORRUPT,
+                     "message of " + std::to_string(message.size()) + " bytes is too short");
     const auto body = message.first(message.size() - CHECKSUM_BYTES);
     if (load(body.first(4)) != static_cast<uint32_t>(magic))
         return Error(Code::CORRUPT, "message is of another kind");
@@ -114,8 +114,8 @@ Result<void> WireReader::finish() const {
     if (failed_)
         return Error(Code::CORRUPT, "message ends in the middle of a field");
     if (!left_.empty())
-        return Error(Code::CORRUPT, "message has " + std::to_string(left_.size()) +
-                                        " bytes too many");
+        return Error(Code::CORRUPT,
+                     "message has " + std::to_string(left_.size()) + " bytes too many");
     return {};
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bytes that contexts exchange: little-endian fields in length-prefixed records, with a version in
-// front and a checksum behind. Everything that is read is bounds-checked; nothing is trusted.
+// The bytes that contexts exchange: little-endian fields in length-prefixed records, with a version
+// in front and a checksum behind. Everything that is read is bounds-checked; nothing is trusted.
 #pragma once
 
 #include <cstdint>
@@ -36,7 +36,8 @@ class WireWriter {
     std::vector<uint8_t> out_;
 };
 
-/// Fields are read in the order in which they were written; the first failure makes all later ones fail.
+/// Fields are read in the order in which they were written; the first failure makes all later ones
+/// fail.
 class WireReader {
   public:
     /// CORRUPT: too short, another magic, a wrong checksum. UNSUPPORTED: a newer version.

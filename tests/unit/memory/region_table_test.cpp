@@ -65,7 +65,8 @@ TEST_F(RegionTableTest, RegionInUse_isBusyAndStaysAsItWas) {
 }
 
 TEST_F(RegionTableTest, BadMemory_isRefusedWithTheReason) {
-    EXPECT_EQ(regions_.wrap(nullptr, 1, NIXL_KIND_HOST, -1, 0).error().code, Code::INVALID_ARGUMENT);
+    EXPECT_EQ(regions_.wrap(nullptr, 1, NIXL_KIND_HOST, -1, 0).error().code,
+              Code::INVALID_ARGUMENT);
     EXPECT_TRUE(regions_.wrap(nullptr, 0, NIXL_KIND_HOST, -1, 0).ok());
     EXPECT_EQ(regions_.wrap(memory_, UINT64_MAX, NIXL_KIND_HOST, -1, 0).error().code,
               Code::INVALID_ARGUMENT);
@@ -107,10 +108,9 @@ TEST_F(RegionTableTest, FilesThatCannotBeOpened_areNamedWithTheSystemsWords) {
     EXPECT_EQ(missing.error().code, Code::NOT_FOUND);
     EXPECT_NE(missing.error().message.find("/none: No such file"), std::string::npos);
     EXPECT_FALSE(missing.error().hint.empty());
-    EXPECT_EQ(regions_.open_storage({folder_, NIXL_KIND_FILE, 0, 0, NIXL_BUFFER_READ_ONLY})
-                  .error()
-                  .code,
-              Code::INVALID_ARGUMENT)
+    EXPECT_EQ(
+        regions_.open_storage({folder_, NIXL_KIND_FILE, 0, 0, NIXL_BUFFER_READ_ONLY}).error().code,
+        Code::INVALID_ARGUMENT)
         << "a folder";
     EXPECT_EQ(regions_
                   .open_storage({file("x", 1), NIXL_KIND_FILE, 0, 0,
@@ -127,8 +127,9 @@ TEST_F(RegionTableTest, UsersOfAStaleHandle_neverReachTheNextRegion) {
     std::thread user([&] {
         while (!stop.load()) {
             const uint64_t handle = current.load();
-            Region* region = regions_.find({static_cast<uint32_t>(handle), 1});
-            if (region != nullptr && region->add_user(static_cast<uint32_t>(handle >> 32)))
+            const auto generation = static_cast<uint32_t>(handle >> 32);
+            Region* region = regions_.find({static_cast<uint32_t>(handle), generation});
+            if (region != nullptr && region->add_user(generation))
                 region->remove_user();
         }
     });

@@ -14,7 +14,8 @@ constexpr uint16_t HOST = NIXL_KIND_HOST, FILE_KIND = NIXL_KIND_FILE, DEVICE = N
 class RouterTest : public ::testing::Test {
   protected:
     void add(StubBackend& backend) {
-        ASSERT_TRUE(registry_.add(backend.table(), BackendOrigin::ADDED, backend.name, nullptr).ok());
+        ASSERT_TRUE(
+            registry_.add(backend.table(), BackendOrigin::ADDED, backend.name, nullptr).ok());
     }
     Result<const Route*> find(RegionClass source, RegionClass target, uint64_t bytes = 1 << 20) {
         const uint32_t from = router_.intern(source).value(), to = router_.intern(target).value();
@@ -66,7 +67,8 @@ TEST_F(RouterTest, SizeDecidesBetweenQuickAndFast) {
 // Proves: S-222
 TEST_F(RouterTest, BetterBackendThatIsOff_isNamedAsTheReason) {
     StubBackend slow{"slow", {{HOST, HOST, 0, 10, 1}}};
-    StubBackend better{"better", {{HOST, HOST, 0, 1, 90}}, NIXL_UNSUPPORTED, "/dev/better is missing"};
+    StubBackend better{
+        "better", {{HOST, HOST, 0, 1, 90}}, NIXL_UNSUPPORTED, "/dev/better is missing"};
     add(slow);
     add(better);
 

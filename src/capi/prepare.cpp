@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// nixl_request_create_*: making requests.
+#include "capi/context_table.h"
+#include "capi/refusals.h"
+
+using namespace nixl::core;
+
+namespace {
+
+constexpr uint32_t COLUMNS_SHORT = 3, COLUMNS_LONG = 6;
+
+nixl_status publish(Result<Request*>&& made, nixl_request* out) noexcept {
+    if (!made.ok())
+        return fail(made.error());
+    *out = Transfers::handle_of(*made.value());
+    return NIXL_OK;
+}
+
+} // namespace
+
+extern "C" {
+
+nixl_status nixl_request_create_range(nixl_context context, nixl_buffer source,
+                                      uint64_t source_offset, nixl_buffer target,
+                                      uint64_t target_offset, uint64_t bytes, nixl_request* out) {
+    const Call call(context);
+    if (!call)
+        return last_code();
+    if (out == nullptr)
+        return refuse_no_output();
+    return publish(
+        call->transfers().create_range({source, target, source_offset, target_offset, bytes}), out);
+}
+
+nixl_status nixl_request_create(nixl_context context, nixl_buffer source, nixl_buffer target,
+                                nixl_request* out) {
+    const Call call(context);
+    if (!call)
+        return last_code();
+    if (out == nullptr)
+        return refuse_no_output();
+    const Region* region = call->regions().find(source);
+    if (region == nullptr)
+        return fail(Code::STALE, "the source buffer was freed");
+    return publish(call->transfers().create_range({source, target, 0, 0, region->bytes}), out);
+}
+
+nixl_status nixl_request_create_runs(nixl_context context, const nixl_buffer* sources,
+                                     const nixl_buffer* targets, uint32_t pair_count,
+                                     const nixl_run* runs, uint64_t run_count, uint32_t flags,
+                                     nixl_request* out) {
+    const Call call(context);
+    if (!call)
+        return last_code();
+    if (out == nullptr || sources == nullptr || targets == nullptr ||
+        (runs == nullptr && run_count > 0))
+        return refuse_no_output();
+    Transfers::RunsSpec spec;
+    spec.sources = {sources, pair_count};
+    spec.targets = {targets, pair_count};
+    spec.runs = {runs, run_count};
+    spec.borrowed = (flags & NIXL_RUNS_BORROWED) != 0;
+    return publish(call->transfers().create_runs(std::move(spec)), out);
+}
+
+nixl_status nixl_request_create_rows(nixl_context context, nixl_buffer source, nixl_buffer target,
+                                     const uint64_t* rows, uint64_t row_count, uint32_t columns,
+                                     nixl_request* out) {
+    const Call call(context);
+    if (!call)
+        return last_code();
+    if (out == nullptr || (rows == nullptr && row_count > 0))
+        return refuse_no_output();
+    if (columns != COLUMNS_SHORT && columns != COLUMNS_LONG)
+        return fail(Error(Code::INVALID_ARGUMENT, "rows of " + std::to_string(columns) + " columns",
+                          "3 columns: source offset, target offset, bytes; 6 columns add source "
+                          "stride, target stride, count"));
+    Transfers::RunsSpec spec;
+    spec.owned.reserve(row_count);
+    for (const uint64_t* row = rows; row != rows + row_count * columns; row += columns) {
+        const bool strided = columns == COLUMNS_LONG;
+        spec.owned.push_back({row[0], row[1], row[2], strided ? static_cast<int64_t>(row[3]) : 0,
+                              strided ? static_cast<int64_t>(row[4]) : 0, strided ? row[5] : 1, 0,
+                              0});
+    }
+    spec.sources = {&source, 1};
+    spec.targets = {&target, 1};
+    spec.runs = spec.owned;
+    return publish(call->transfers().create_runs(std::move(spec)), out);
+}
+
+nixl_status nixl_request_create_lists(nixl_context context, nixl_list source, nixl_list target,
+                                      nixl_request* out) {
+    const Call call(context);
+    if (!call)
+        return last_code();
+    if (out == nullptr)
+        return refuse_no_output();
+    return publish(call->transfers().create_lists(source, target), out);
+}
+
+} // extern "C"

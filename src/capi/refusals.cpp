@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "capi/refusals.h"
+
+namespace nixl::core {
+
+nixl_status refuse_stale() noexcept { return fail(Code::STALE, "the request was released"); }
+
+nixl_status refuse_no_output() noexcept {
+    return fail(Code::INVALID_ARGUMENT, "an argument that is needed is NULL");
+}
+
+nixl_status refuse_post(Code code) noexcept {
+    switch (code) {
+    case Code::BUSY:
+        return fail(code, "the request is still in flight from its last post",
+                    "wait for it, or use one request per transfer in flight");
+    case Code::STALE:
+        return fail(code, "the request was released, or one of its buffers was freed",
+                    "make a new request");
+    case Code::AGAIN:
+        return fail(code, "the completion queue or the staging memory has no room",
+                    "take events or wait for transfers, then post again");
+    case Code::INVALID_ARGUMENT:
+        return fail(code,
+                    "the two lists differ in their blocks, so all of one cannot go to the other",
+                    "post by index");
+    case Code::UNSUPPORTED:
+        return fail(code, "path_policy of the post is require_direct and its path is staged",
+                    "allow staging, or see nixl_request_path() for what is missing");
+    default:
+        return fail(code, code_name(code));
+    }
+}
+
+nixl_status refuse_options(Code code) noexcept {
+    return fail(code, code == Code::STALE ? "the completion queue was closed"
+                                          : "opcode and deadline_ns must not be other than known "
+                                            "opcodes and times from now");
+}
+
+nixl_status refuse_index(Code code, uint64_t position, uint32_t source, uint32_t target) noexcept {
+    return fail(Error(
+        code,
+        "index " + std::to_string(position) + ": source block " + std::to_string(source) +
+            " to target block " + std::to_string(target) +
+            (code == Code::OUT_OF_RANGE ? " is not in the lists" : " have different lengths")));
+}
+
+} // namespace nixl::core

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// The texts of refused calls on requests. Cold: out of the way of the calls that succeed.
+#pragma once
+
+#include "capi/context_table.h"
+
+namespace nixl::core {
+
+nixl_status refuse_stale() noexcept;
+nixl_status refuse_no_output() noexcept;
+nixl_status refuse_post(Code code) noexcept;
+nixl_status refuse_options(Code code) noexcept;
+nixl_status refuse_index(Code code, uint64_t position, uint32_t source, uint32_t target) noexcept;
+
+} // namespace nixl::core
