@@ -118,6 +118,8 @@ void End::open_file(Role role, std::uint64_t bytes, nixl_context context) {
     cached_ = open_descriptor(path_, flags);
     if (wish_.direct)
         direct_ = Descriptor(::open(path_.c_str(), flags | O_DIRECT | O_CLOEXEC));
+    if (scratch_)
+        scratch_->remove(); // all that need it have it open: even a killed run leaves nothing
 }
 
 const Descriptor& End::descriptor_for(std::uint64_t offset, const void* memory,

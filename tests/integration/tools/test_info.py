@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""nixl-info."""
+
+import json
+import os
+import platform
+import time
+import unittest
+
+from programs import ProgramTest
+
+SECRET = "hunter2-do-not-print"
+
+
+class Info(ProgramTest):
+    def info(self, *arguments, **environment):
+        return self.run_in_folder("nixl-info", *arguments, **environment)
+
+    def test_system_report_has_what_a_bug_report_needs(self):
+        """Proves: S-018 S-200 S-231"""
+        done = self.info("--system")
+
+        self.assert_runs(done)
+        self.assertIn(platform.release(), done.out)
+        for name in ("nixl", "cuda_driver", "ucx", "python", "system", "kernel", "cpu", "memory",
+                     "numa_nodes", "gdrcopy", "gpudirect_storage", "memcpy", "posix"):
+            self.assertRegex(done.out, r"(?m)^  %s  " % name)
+        self.assertIn("supported: CUDA 12.x, 13.x", done.out)
+        self.assertIn("supported: 1.20.x", done.out)
+        self.assertIn("supported: 3.8 and later", done.out)
+
+    def test_system_report_is_quick_and_works_with_nothing_installed(self):
+        """Proves: S-200"""
+        start = time.monotonic()
+        done = self.info("--system", PATH="/nonexistent", HOME="/nonexistent")
+
+        self.assert_runs(done)
+        self.assertLess(time.monotonic() - start, 20)  # 2 s on an idle machine
+        self.assertRegex(done.out, r"(?m)^  python +not found")
+
+    def test_system_report_tells_of_a_wrong_setting_and_goes_on(self):
+        """Proves: S-200"""
+        done = self.info("--system", NIXL_BACKEND="steam")
+
+        self.assert_runs(done)
+        self.assertIn("steam", done.out)
+        self.assertIn(platform.release(), done.out)
+
+    def test_secrets_are_not_shown(self):
+        """Proves: S-200"""
+        for arguments in (("--system",), ("--config",), ("--config", "--json"), ("--check",)):
+            done = self.info(*arguments, NIXL_ETCD_PASSWORD=SECRET, AWS_SECRET_ACCESS_KEY=SECRET)
+            self.assert_runs(done)
+            self.assertNotIn(SECRET, done.out + done.err)
+
+    def test_every_section_alone_in_text_and_json(self):
+        """Proves: S-201"""
+        for name in ("paths", "backends", "plugins", "capabilities", "config"):
+            with self.subTest(name=name):
+                text, data = self.info("--" + name), self.info("--" + name, "--json")
+                self.assert_runs(text)
+                self.assertTrue(text.out.startswith(name + "\n"), text.out)
+                self.assertEqual(list(data.json()), [name])
+        everything = self.info("--system", "--check", "--json").json()
+        self.assertLessEqual({"versions", "host", "gpus_and_drivers", "block_devices",
+                              "network_interfaces", "backends", "plugins", "capabilities", "config",
+                              "checks"}, set(everything))
+
+    def test_config_shows_values_and_where_they_come_from(self):
+        """Proves: S-201"""
+        done = self.info("--config", NIXL_CHUNK_SIZE="2MB")
+
+        self.assertRegex(done.out, r"(?m)^  chunk_size +2097152 \(environment, NIXL_CHUNK_SIZE\)")
+        self.assertRegex(done.out, r"(?m)^  pool_size .*\(default, NIXL_POOL_SIZE\)")
+
+    def test_paths_name_the_engine_or_the_reason(self):
+        """Proves: S-201"""
+        done = self.info("--paths")
+
+        self.assertRegex(done.out, r"(?m)^  host -> host +memcpy")
+        self.assertRegex(done.out, r"(?m)^  file -> host +posix")
+        self.assertRegex(done.out, r"(?m)^  host -> object +none: ")
+
+    def test_check_has_a_verdict_on_each_line_and_cures(self):
+        """Proves: S-017 S-201 S-221 S-229"""
+        done = self.info("--check", "--json")
+
+        checks = done.json()["checks"]
+        self.assertEqual(done.code, 1 if any(c["verdict"] == "fail" for c in checks) else 0)
+        self.assertLessEqual({c["verdict"] for c in checks}, {"pass", "warn", "fail", "skip"})
+        self.assertLessEqual({"library", "kernel", "CPU governor", "CPU sleep states", "io_uring",
+                              "locked memory", "/dev/shm", "huge pages", "GDRCopy", "UCX",
+                              "GPUDirect Storage", "GPU driver", "temporary files"},
+                             {c["subject"] for c in checks})
+        for check in checks:
+            if check["verdict"] in ("warn", "fail"):
+                self.assertTrue(check["cure"], check)
+        if not os.path.exists("/dev/nvidiactl") and not os.path.exists("/dev/gdrdrv"):
+            self.assertEqual([c["verdict"] for c in checks if c["subject"] == "GDRCopy"], ["skip"])
+
+    def test_check_fails_when_something_does_not_work(self):
+        """Proves: S-201"""
+        for environment, word in (({"TMPDIR": "/nonexistent"}, "TMPDIR"),
+                                  ({"NIXL_BACKEND": "steam"}, "steam"),
+                                  ({"NIXL_NULL_ENABLE": "1"}, "NIXL_NULL_ENABLE")):
+            with self.subTest(environment=environment):
+                done = self.info("--check", **environment)
+                self.assertEqual(done.code, 1)
+                self.assertRegex(done.out, r"(?m)^  FAIL ")
+                self.assertIn(word, done.out)
+
+    def test_refused_plugin_is_told_with_its_reason(self):
+        """Proves: S-201"""
+        with open(self.path("libnixl_backend_broken.so"), "w") as file:
+            file.write("this is no library")
+
+        done = self.info("--plugins", "--json", NIXL_PLUGIN_DIR=self.folder)
+
+        refused = done.json()["plugins"]["refused"]
+        self.assertEqual(len(refused), 1, done.out)
+        self.assertTrue(refused[0]["reason"])
+
+    def test_summary_help_version_and_unknown_options(self):
+        """Proves: S-201"""
+        self.assertIn("versions\n", self.info().out)
+        self.assertRegex(self.info("--version").out, r"^nixl-info \d+\.\d+\.\d+\n$")
+        usage = self.info("--help")
+        self.assert_runs(usage)
+        for name in ("system", "check", "paths", "plugins", "backends", "capabilities", "config",
+                     "json", "version", "help"):
+            self.assertIn("--" + name, usage.out)
+        wrong = self.info("--sytem")
+        self.assertEqual(wrong.code, 2)
+        self.assertIn("did you mean --system", wrong.err)
+
+    def test_json_of_each_has_no_text_beside_it(self):
+        """Proves: S-201"""
+        for name in ("--system", "--check", "--paths"):
+            json.loads(self.info(name, "--json", NIXL_LOG_LEVEL="debug").out)
+
+
+if __name__ == "__main__":
+    unittest.main()
