@@ -82,7 +82,8 @@ Result<void> close_context(nixl_context handle) {
     }
     slot.context->drain();
     wait_until_outside(handle.index);
-    slot.context->close();
+    if (!slot.context->close())
+        (void)slot.context.release(); // quarantined with the operations that may still use it
     slot.context.reset();
     return {};
 }
@@ -180,7 +181,7 @@ nixl_status nixl_report(nixl_context handle, const char* section, char* out, siz
             return fail(context.error());
         text = context.value()->report(section);
         context.value()->drain();
-        context.value()->close();
+        (void)context.value()->close(); // it never had a transfer
     } else {
         const Call call(handle);
         if (!call)

@@ -125,7 +125,7 @@ void Context::drain() {
     transfers_->report_stuck();
 }
 
-void Context::close() {
+bool Context::close() {
     const auto idle = [](void* self) { return static_cast<Transfers*>(self)->in_flight() == 0; };
     // What calls that were inside still posted while drain() ran.
     transfers_->drive_until(idle, transfers_.get(), deadline_after(CLOSE_TIMEOUT_NS));
@@ -137,15 +137,7 @@ void Context::close() {
     transfers_->close_queues();
     for (const auto& backend : registry_->backends())
         backend->close();
-    if (stuck) { // operations may still come back to all of this
-        (void)transfers_.release();
-        (void)pool_.release();
-        (void)registry_.release();
-        (void)peers_.release();
-        (void)staging_.release();
-        (void)regions_.release();
-        (void)router_.release();
-    }
+    return !stuck;
 }
 
 Result<nixl_buffer> Context::classify(Result<nixl_buffer> made) {

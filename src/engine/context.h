@@ -37,7 +37,9 @@ class Context final : private Host {
     void drain();
     /// Takes everything apart. What never came back is quarantined, together with what it may
     /// touch. No other call may run.
-    void close();
+    /// False: operations never came back. They may still use everything in here, the services for
+    /// backends among it, so the context must then never be destroyed.
+    [[nodiscard]] bool close();
 
     [[nodiscard]] Transfers& transfers() noexcept { return *transfers_; }
     [[nodiscard]] Telemetry& telemetry() noexcept { return telemetry_; }
