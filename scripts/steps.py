@@ -167,6 +167,12 @@ def steps_of(group):
             limit_s=20 * MINUTE,
         ),
         Step(
+            "tools",
+            "the programs, run as users run them",
+            [sys.executable, "tests/integration/tools/run.py", "build"],
+            needs=("build",),
+        ),
+        Step(
             "abi",
             "exported symbols and struct layouts are the frozen ones",
             script("check_abi.py", "--check"),

@@ -93,6 +93,7 @@ template <class Queue> struct Forwarding {
         return sdk::detail::guarded(error, [&]() -> nixl_status {
             const nixl_backend_v1& inner = static_cast<Wrapped*>(self)->inner;
             std::unique_ptr<WrappedInstance> made(
+                // allow(naked-new): owned by the pointer it initialises.
                 new WrappedInstance{&inner, nullptr, sdk::Host(host)});
             const nixl_status status = inner.open(inner.self, host, &made->instance, error);
             if (status == NIXL_OK)
@@ -117,6 +118,7 @@ template <class Queue> struct Forwarding {
                 return status;
             const auto close_inner = [&](void*) { self.inner->queue_close(target.queue); };
             std::unique_ptr<void, decltype(close_inner)> opened(target.queue, close_inner);
+            // allow(naked-new): owned at once.
             std::unique_ptr<Opened> made(new Opened{target, Queue(target)});
             (void)opened.release(); // queue_close() of the new one closes it
             *queue = made.release();

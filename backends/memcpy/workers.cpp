@@ -14,6 +14,7 @@ constexpr uint64_t TURN_BYTES = 64u << 20;
 } // namespace
 
 CopyQueue::~CopyQueue() {
+    // allow(hot): closing.
     std::unique_lock lock(exit_mutex_);
     exited_.wait(lock, [this] { return alive_.load() == 0; });
 }
@@ -31,6 +32,7 @@ bool CopyQueue::start_task() noexcept {
 /// The last thing that a task does here.
 void CopyQueue::end_task() noexcept {
     // Under the lock, so that the destructor does not return between the two.
+    // allow(hot): a worker's last step.
     const std::lock_guard lock(exit_mutex_);
     alive_.fetch_sub(1);
     exited_.notify_all();
@@ -133,6 +135,7 @@ void CopyQueue::finish(Span* span) noexcept {
 bool CopyQueue::take_and_copy(uint64_t* copied) noexcept {
     Slice slice;
     {
+        // allow(hot): workers alone wait here, for some instructions.
         const std::lock_guard lock(claim_mutex_);
         if (!claim(&slice, false))
             return false;
@@ -146,6 +149,7 @@ bool CopyQueue::take_and_copy(uint64_t* copied) noexcept {
 bool CopyQueue::assist() noexcept {
     Slice slice;
     {
+        // allow(hot): never waits.
         const std::unique_lock lock(claim_mutex_, std::try_to_lock);
         if (!lock.owns_lock() || !claim(&slice, true))
             return false;

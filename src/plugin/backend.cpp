@@ -64,8 +64,8 @@ Result<std::unique_ptr<Backend>> Backend::create(const nixl_backend_v1& given, B
         !table.submit || !table.poll)
         return refuse(std::string(table.name) + " lacks one of probe, open, close, queue_open, "
                                                 "queue_close, submit, poll");
-    // allow(naked-new): a private constructor; owned at once.
     std::unique_ptr<Backend> backend(
+        // allow(naked-new): a private constructor; owned at once.
         new Backend(table, origin, std::move(source), std::move(owner), host));
     backend->probe();
     return backend;

@@ -14,6 +14,7 @@
 namespace nixl::core {
 
 Lane::Lane(Transfers& shared, uint32_t lane_number) : number(lane_number), shared_(shared) {
+    // allow(hot): at start-up.
     due_.reserve(64); // callbacks of one turn; grows only beyond that
     for (auto& queue : queues_)
         queue.lane = this;

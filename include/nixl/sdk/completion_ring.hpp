@@ -65,6 +65,7 @@ class CompletionRing {
   public:
     /// At least `capacity` entries (rounded up to a power of two).
     explicit CompletionRing(uint32_t capacity)
+        // allow(naked-new): owned by the member, which make_unique would zero first.
         : mask_(detail::ring_capacity(capacity) - 1), entries_(new nixl_completion[mask_ + 1]) {}
 
     [[nodiscard]] bool empty() const noexcept { return head_ == tail_; }
@@ -115,6 +116,7 @@ class CompletionRing {
 class SharedCompletionRing {
   public:
     explicit SharedCompletionRing(uint32_t capacity)
+        // allow(naked-new): owned by the member.
         : mask_(detail::ring_capacity(capacity) - 1), cells_(new Cell[mask_ + 1]) {
         for (uint32_t i = 0; i <= mask_; ++i)
             cells_[i].turn.store(i, std::memory_order_relaxed);
