@@ -57,6 +57,8 @@ double Latencies::percentile_ns(double fraction) const {
         return 0;
     const auto rank = std::max<std::uint64_t>(
         1, static_cast<std::uint64_t>(std::ceil(fraction * static_cast<double>(count_))));
+    if (rank <= 1 || rank >= count_)
+        return rank <= 1 ? min_ns() : max_ns(); // known exactly
     std::uint64_t seen = 0;
     for (size_t i = 0; i < buckets_.size(); ++i) {
         seen += buckets_[i];

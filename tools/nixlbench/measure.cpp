@@ -20,6 +20,10 @@ namespace {
 constexpr std::uint64_t LEAST_ITERATIONS = 3, SURE_RAW_ROUNDS = 21;
 // Ours and the baseline take turns after this long, so that both see the same machine.
 constexpr std::uint64_t TURN_NS = 10'000'000;
+// Checking pushes the library out of the CPU's caches, which shows in short iterations. Of those
+// the first ones are checked, then one in so many.
+constexpr double SHORT_NS = 20'000;
+constexpr std::uint64_t FIRST_CHECKED = 16, CHECKED_ONE_IN = 64;
 // Left to the system and to the library's own buffers.
 constexpr std::uint64_t MEMORY_RESERVE_BYTES = 256ull << 20;
 
@@ -143,11 +147,18 @@ class Measurement {
         return !result_.mismatch;
     }
 
+    /// Whether the `number`th iteration, timed or raw, is prepared and checked.
+    [[nodiscard]] bool is_checked(std::uint64_t number) const {
+        return verifier_.is_on() &&
+               (plan_.verify == VerifyMode::FULL || number < FIRST_CHECKED ||
+                number % CHECKED_ONE_IN == 0 || result_.latencies.mean_ns() >= SHORT_NS);
+    }
+
     /// One iteration with all that belongs to it; its latency.
-    std::uint64_t iterate() {
-        const std::uint64_t number = next_++;
-        if (!verifier_.is_on())
+    std::uint64_t iterate(bool checked) {
+        if (!checked)
             return request_.run();
+        const std::uint64_t number = next_++;
         verifier_.prepare(number, verifier_.usual_extent());
         const std::uint64_t ns = request_.run();
         result_.mismatch = verifier_.check(number, verifier_.usual_extent());
@@ -158,7 +169,7 @@ class Measurement {
         const std::uint64_t start_ns = now_ns();
         const std::uint64_t count = std::max<std::uint64_t>(plan_.warmup, 1); // measures the pace
         for (std::uint64_t i = 0; i < count && !result_.mismatch; ++i) {
-            iterate();
+            iterate(verifier_.is_on());
             if (is_interrupted()) {
                 result_.interrupted = true;
                 return false;
@@ -185,11 +196,12 @@ class Measurement {
                 turn = std::min(turn, plan_.iterations - result_.latencies.count());
             const std::uint64_t turn_start_ns = now_ns();
             for (std::uint64_t i = 0; i < turn; ++i) {
-                const std::uint64_t ns = iterate();
+                const bool checked = is_checked(result_.latencies.count());
+                const std::uint64_t ns = iterate(checked);
                 if (result_.mismatch)
                     return;
                 result_.latencies.add(ns);
-                result_.verified += verifier_.is_on();
+                result_.verified += checked;
                 if (is_interrupted()) {
                     result_.interrupted = true;
                     return;
@@ -206,12 +218,12 @@ class Measurement {
         }
     }
 
-    /// As many times as ours just ran, after the same preparation.
+    /// As many times as ours just ran, prepared as often.
     void raw_turn(std::uint64_t turn, unsigned round) {
         if (baseline_.ways() == 0)
             return;
         for (std::uint64_t i = 0; i < turn && !is_interrupted(); ++i) {
-            if (verifier_.is_on())
+            if (is_checked(raw_number_++))
                 verifier_.prepare(next_++, verifier_.usual_extent());
             baseline_.measure(round % baseline_.ways());
         }
@@ -245,7 +257,7 @@ class Measurement {
     Verifier verifier_;
     Baseline baseline_;
     Result result_;
-    std::uint64_t next_ = 1, pace_ns_ = 1;
+    std::uint64_t next_ = 1, raw_number_ = 0, pace_ns_ = 1;
 };
 
 /// Fails before memory is touched that is not there: touching it could end other processes.

@@ -63,7 +63,7 @@ def problems(value, schema, root=None, where="$"):
     if "oneOf" in schema:
         each = [problems(value, part, root, where) for part in schema["oneOf"]]
         if sum(not one for one in each) != 1:
-            found.append("%s: fits %d of the forms: %s" % (where, sum(not one for one in each), each))
+            found.append("%s: not exactly one of the forms: %s" % (where, each))
     return found
 
 

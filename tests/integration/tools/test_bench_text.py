@@ -36,7 +36,7 @@ class Text(ProgramTest):
         """Proves: C-33"""
         lines = self.six(self.bench(*SMALL))
 
-        self.assertRegex(lines[6], r"^Ends: cpu.* -> (cpu|gpu:0).* \(no ends given; the machine has")
+        self.assertRegex(lines[6], r"^Ends: cpu.* -> (cpu|gpu:0).* \(no ends given; the machine")
 
     def test_path_baseline_percentiles_verification_and_rating_follow(self):
         """Proves: S-190 C-37"""
@@ -73,8 +73,8 @@ class Text(ProgramTest):
         """Proves: C-19"""
         plain = self.six(self.bench("--size", "1MB", "--iterations", "3"))
         binary = self.bench("--size", "1MB", "--iterations", "3", "--output", "json").json()
-        decimal = self.bench("--size", "1MB", "--si", "--iterations", "3", "--output", "json").json()
-        forced = self.bench("--size", "1MiB", "--si", "--iterations", "3", "--output", "json").json()
+        decimal = self.bench("--size", "1MB", "--si", "--iterations=3", "--output", "json").json()
+        forced = self.bench("--size", "1MiB", "--si", "--iterations=3", "--output", "json").json()
 
         self.assertEqual(plain[0], "Transfer size: 1.00 MB")
         self.assertEqual(binary["size_bytes"], 1048576)
@@ -176,8 +176,8 @@ class Usage(ProgramTest):
         done = self.bench("--size", "900TB", "--iterations", "3")
 
         self.assertEqual(done.code, 1)
-        largest = int(re.search(r"largest size that fits here is .* \((\d+) bytes\)", done.err).group(1))
-        self.assertGreater(largest, 0)
+        largest = re.search(r"largest size that fits here is .* \((\d+) bytes\)", done.err)
+        self.assertGreater(int(largest.group(1)), 0)
 
     def test_output_that_cannot_be_written_is_an_error(self):
         import subprocess

@@ -62,8 +62,9 @@ class Demo(ProgramTest):
         self.assertIn("differs at byte 0", done.err)
 
     def test_wrong_use_is_named(self):
-        for arguments, word in (((self.path("missing"),), "No such file"), ((self.folder,), "regular"),
-                                ((), "name a file"), (("--wndow",), "did you mean --window")):
+        for arguments, word in (((self.path("missing"),), "No such file"),
+                                ((self.folder,), "regular"), ((), "name a file"),
+                                (("--wndow",), "did you mean --window")):
             with self.subTest(arguments=arguments):
                 done = self.demo(*arguments)
                 self.assertIn(done.code, (1, 2))
