@@ -82,39 +82,54 @@ Result<void> Transfers::check_policy(const Route& route) const {
     return {};
 }
 
+Result<void> Transfers::hold_regions(Request& request, std::span<const nixl_buffer> sources,
+                                     std::span<const nixl_buffer> targets) {
+    RegionUse* uses = request.inline_uses.data();
+    if (sources.size() > 1) {
+        request.many_uses.resize(sources.size() * 2);
+        uses = request.many_uses.data();
+    }
+    for (size_t i = 0; i < sources.size(); ++i) {
+        NIXL_ASSIGN_OR_RETURN(Region * source, live_region(sources[i], "source"));
+        NIXL_ASSIGN_OR_RETURN(Region * target, live_region(targets[i], "target"));
+        uses[2 * i] = {source, sources[i].generation};
+        uses[2 * i + 1] = {target, targets[i].generation};
+    }
+    request.holds_regions = add_users(request);
+    if (!request.holds_regions)
+        return Error(Code::STALE, "a buffer is being freed",
+                     "keep buffers until their requests are released");
+    return {};
+}
+
 Result<void> Transfers::bind(Request& request, std::span<const nixl_buffer> sources,
                              std::span<const nixl_buffer> targets, uint64_t bytes) {
-    NIXL_ASSIGN_OR_RETURN(Region * source, live_region(sources[0], "source"));
-    NIXL_ASSIGN_OR_RETURN(Region * target, live_region(targets[0], "target"));
-    NIXL_ASSIGN_OR_RETURN(request.route,
-                          router_.find(source->class_number, target->class_number, bytes));
+    NIXL_RETURN_IF_ERROR(hold_regions(request, sources, targets));
+    const auto uses = request.uses();
+    NIXL_ASSIGN_OR_RETURN(request.route, router_.find(uses[0].region->class_number,
+                                                      uses[1].region->class_number, bytes));
     const Route& route = *request.route;
     NIXL_RETURN_IF_ERROR(check_policy(route));
     request.pair_count = static_cast<uint32_t>(sources.size());
     request.direct.backend = route.legs[0].backend->number;
-    RegionUse* uses = request.inline_uses.data();
     nixl_region_pair* pairs = request.inline_pairs.data();
     if (sources.size() > 1) {
-        request.many_uses.resize(sources.size() * 2);
         request.many_pairs.resize(sources.size());
-        uses = request.many_uses.data();
         pairs = request.many_pairs.data();
     }
     for (size_t i = 0; i < sources.size(); ++i) {
-        NIXL_ASSIGN_OR_RETURN(source, live_region(sources[i], "source"));
-        NIXL_ASSIGN_OR_RETURN(target, live_region(targets[i], "target"));
-        if (target->read_only())
+        Region& source = *uses[2 * i].region;
+        Region& target = *uses[2 * i + 1].region;
+        if (target.read_only())
             return Error(Code::PERMISSION_DENIED, "the target buffer is read-only",
                          "wrap writable memory, or open the file for writing");
-        if (source->kind_class.kind != route.legs[0].source_kind ||
-            target->kind_class.kind != route.legs[route.leg_count - 1].target_kind)
+        if (source.kind_class.kind != route.legs[0].source_kind ||
+            target.kind_class.kind != route.legs[route.leg_count - 1].target_kind)
             return Error(Code::UNSUPPORTED, "one request mixes buffers of different kinds",
                          "make one request per pair of kinds");
-        uses[2 * i] = {source, sources[i].generation};
-        uses[2 * i + 1] = {target, targets[i].generation};
-        NIXL_ASSIGN_OR_RETURN(pairs[i].source, register_end(*source, *route.legs[0].backend));
+        NIXL_ASSIGN_OR_RETURN(pairs[i].source, register_end(source, *route.legs[0].backend));
         NIXL_ASSIGN_OR_RETURN(pairs[i].target,
-                              register_end(*target, *route.legs[route.leg_count - 1].backend));
+                              register_end(target, *route.legs[route.leg_count - 1].backend));
     }
     return {};
 }

@@ -126,6 +126,7 @@ struct Request : Slot {
     const Route* route = nullptr;
     uint32_t pair_count = 0;
     bool runs_borrowed = false;
+    bool holds_regions = false; ///< while it is made, as nobody may take them apart meanwhile
     std::array<RegionUse, 2> inline_uses{};
     std::array<nixl_region_pair, 1> inline_pairs{};
     std::array<nixl_run, 2> inline_runs{};

@@ -2,6 +2,8 @@
 // A request slot while the request is being made.
 #pragma once
 
+#include <utility>
+
 #include "transfer/transfers.h"
 
 namespace nixl::core {
@@ -13,12 +15,24 @@ class Transfers::SlotGuard {
     ~SlotGuard() {
         if (request_ == nullptr)
             return;
+        let_go();
         SlotMap<Request, 64>::retire(*request_);
         owner_.free_slot(*request_);
     }
-    void keep() noexcept { request_ = nullptr; }
+    void keep() noexcept {
+        let_go();
+        request_ = nullptr;
+    }
 
   private:
+    /// From here on the request's regions may be freed.
+    void let_go() noexcept {
+        if (!std::exchange(request_->holds_regions, false))
+            return;
+        for (const RegionUse& use : request_->uses())
+            use.region->remove_user();
+    }
+
     Transfers& owner_;
     Request* request_;
 };

@@ -122,6 +122,8 @@ class Transfers {
   private:
     Lane& my_lane() noexcept;
     Result<Request*> take_slot();
+    Result<void> hold_regions(Request& request, std::span<const nixl_buffer> sources,
+                              std::span<const nixl_buffer> targets);
     Result<void> bind(Request& request, std::span<const nixl_buffer> sources,
                       std::span<const nixl_buffer> targets, uint64_t bytes);
     Result<Region*> live_region(nixl_buffer buffer, const char* side);
