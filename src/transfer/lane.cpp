@@ -41,7 +41,7 @@ void Lane::leave() noexcept {
         if (changed && (has_sleepers() || watched.load()))
             notify();
         for (size_t i = 0; i < count; ++i)
-            run_callback(callbacks[i]);
+            deliver(callbacks[i]);
         if (!more && inbox_.load() == nullptr)
             return;
         if (!try_enter())
@@ -57,13 +57,28 @@ size_t Lane::take_due(std::array<DueCallback, 8>& out) noexcept {
     return count;
 }
 
+void Lane::deliver(const DueCallback& due) noexcept {
+    ThreadRole& role = thread_role();
+    if (role.in_callback != 0) {
+        // allow(hot): only when a callback ends another transfer.
+        role.later.push_back(due);
+        return;
+    }
+    run_callback(due);
+    while (!role.later.empty()) {
+        const std::vector<DueCallback> now = std::exchange(role.later, {});
+        for (const DueCallback& next : now)
+            run_callback(next);
+    }
+}
+
 void Lane::run_callback(const DueCallback& due) noexcept {
     ++thread_role().in_callback;
     due.done(due.user, due.request, due.status);
     --thread_role().in_callback;
     // The slot may serve another transfer by now; the count is of callbacks, not of generations.
     due.slot->callbacks_running.fetch_sub(1, std::memory_order_release);
-    notify(); // a waiter returns only after the callback
+    due.lane->notify(); // a waiter returns only after the callback
 }
 
 void Lane::post(Request& request) noexcept {

@@ -25,7 +25,17 @@ struct DueCallback {
     nixl_request request;
     nixl_status status;
     Request* slot;
+    Lane* lane;
 };
+
+/// Whether this thread is inside a completion callback, and whether it is a progress thread.
+struct ThreadRole {
+    uint32_t in_callback = 0;
+    bool progress = false;
+    /// What fell due inside a callback: run after it, so that callbacks that post never nest.
+    std::vector<DueCallback> later;
+};
+[[nodiscard]] ThreadRole& thread_role() noexcept;
 
 /// The tag of notifications that are sent on their own; nobody waits for their completions.
 inline constexpr uint64_t NOTIFICATION_TAG = UINT64_MAX;
@@ -147,7 +157,8 @@ class Lane {
     void mark_busy(LaneQueue& queue) noexcept;
     void measure(Request& request, Code status) noexcept;
     size_t take_due(std::array<DueCallback, 8>& out) noexcept;
-    void run_callback(const DueCallback& due) noexcept;
+    static void deliver(const DueCallback& due) noexcept;
+    static void run_callback(const DueCallback& due) noexcept;
     bool poll_queue(LaneQueue& queue) noexcept;
     bool retry_pending() noexcept;
     void complete(LaneQueue& queue, const nixl_completion& completion) noexcept;

@@ -245,7 +245,7 @@ void Lane::report(Request& request, Code status, Phase phase) noexcept {
     if (options.done != nullptr)
         // allow(hot): within what was reserved, but for more than 64 callbacks of one turn.
         due_.push_back(
-            {options.done, options.user, handle, static_cast<nixl_status>(status), &request});
+            {options.done, options.user, handle, static_cast<nixl_status>(status), &request, this});
 }
 
 } // namespace nixl::core

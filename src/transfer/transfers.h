@@ -167,11 +167,4 @@ class Transfers {
     std::unique_ptr<Progress> progress_;
 };
 
-/// Whether this thread is inside a completion callback, and whether it is a progress thread.
-struct ThreadRole {
-    uint32_t in_callback = 0;
-    bool progress = false;
-};
-[[nodiscard]] ThreadRole& thread_role() noexcept;
-
 } // namespace nixl::core

@@ -2,6 +2,9 @@
 // A host for tests of parts that never call it.
 #pragma once
 
+#include <cstdio>
+#include <vector>
+
 #include "plugin/host.h"
 
 namespace nixl::core {
