@@ -82,6 +82,7 @@ class MemcpyBackend {
         out->flags = NIXL_CAP_SELF_DRIVEN | NIXL_CAP_CANCEL_FENCES;
         out->pairs = best->pairs;
         out->pair_count = static_cast<uint32_t>(std::size(best->pairs));
+        out->detail = choose_stream_function() != nullptr ? "threads, streaming" : "threads";
         return NIXL_OK;
     }
 

@@ -80,6 +80,7 @@ class Posix {
         out->pair_count = sizeof PAIRS / sizeof PAIRS[0];
         out->align_bytes = 4096;
         out->max_element_bytes = MAX_ELEMENT_BYTES;
+        out->detail = decision.value().engine == Engine::IO_URING ? "io_uring" : "threads";
         return sdk::fail(error, NIXL_OK, 0, "%s", decision.value().reason.c_str());
     }
 

@@ -75,7 +75,7 @@ Result<void> Context::start(const Parts& parts) {
     TransferLimits limits;
     uint64_t pool_bytes = 0;
     uint32_t worker_count = 0;
-    std::string decorators, plugin_dir, wanted_backend;
+    std::string decorators, plugin_dir, wanted_backend, node_id;
     {
         const MutexLock lock(mutex_);
         limits = limits_from_settings();
@@ -84,6 +84,7 @@ Result<void> Context::start(const Parts& parts) {
         decorators = settings_.text("decorators");
         plugin_dir = settings_.text("plugin_dir");
         wanted_backend = settings_.text("backend");
+        node_id = settings_.text("node_id");
         telemetry_.enable(settings_.flag("enable_telemetry"));
         log_set_level(static_cast<Level>(settings_.number("log_level")));
         if (settings_.text("enable_gpu") == "true" || settings_.number("sim_gpus") != 0)
@@ -105,7 +106,7 @@ Result<void> Context::start(const Parts& parts) {
     staging_ = std::make_unique<StagingPool>(*regions_, pool_bytes);
     transfers_ =
         std::make_unique<Transfers>(*registry_, *regions_, *router_, *staging_, telemetry_, limits);
-    peers_ = std::make_unique<Peers>(*registry_);
+    peers_ = std::make_unique<Peers>(*registry_, node_id);
     return {};
 }
 

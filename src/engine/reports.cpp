@@ -36,6 +36,7 @@ std::string Context::backends_json() const {
         json.key("available").value(backend->available());
         json.key("reason").value(backend->unavailable());
         json.key("engine").value(caps.detail != nullptr ? caps.detail : "");
+        json.key("note").value(backend->note());
         json.key("simulated").value((caps.flags & NIXL_CAP_SIMULATED) != 0);
         json.key("max_element_bytes").value(caps.max_element_bytes);
         json.key("pairs").array();

@@ -23,10 +23,11 @@ uint64_t new_incarnation() {
     return random == 0 ? 1 : random;
 }
 
-std::string own_name() {
+std::string unique_name(uint64_t incarnation) {
     char host[65] = "localhost";
     gethostname(host, sizeof host - 1);
-    return std::string(host) + ":" + std::to_string(getpid());
+    return std::string(host) + ":" + std::to_string(getpid()) + ":" +
+           std::to_string(incarnation % 1'000'000);
 }
 
 /// Calls `fill(out, &bytes, text)` with room that grows once to what it asks for.
@@ -50,8 +51,9 @@ Result<std::vector<uint8_t>> opaque(const Backend& backend, const char* call, Fi
 
 } // namespace
 
-Peers::Peers(const BackendRegistry& registry)
-    : registry_(registry), incarnation_(new_incarnation()), name_(own_name()), slots_(MAX_PEERS) {}
+Peers::Peers(const BackendRegistry& registry, std::string name)
+    : registry_(registry), incarnation_(new_incarnation()),
+      name_(name.empty() ? unique_name(incarnation_) : std::move(name)), slots_(MAX_PEERS) {}
 
 Result<std::vector<uint8_t>> Peers::metadata() {
     std::vector<std::pair<std::string, std::vector<uint8_t>>> parts;
@@ -86,6 +88,7 @@ Result<nixl_peer> Peers::connect(std::span<const uint8_t> metadata) {
     if (name.empty() || name.size() > MAX_NAME_BYTES)
         return Error(Code::CORRUPT,
                      "metadata names a peer of " + std::to_string(name.size()) + " characters");
+    const MutexLock lock(connecting_);
     for (uint32_t i = 0; i < slots_.size(); ++i) {
         Peer& known = slots_.at(i);
         if (known.state.load() == 0 || known.name != name)

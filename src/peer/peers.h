@@ -43,12 +43,14 @@ class Peers {
     static constexpr uint64_t MAX_NOTIFICATION_BYTES = 64u << 10;
     static constexpr size_t MAX_NOTIFICATIONS = 4096;
 
-    explicit Peers(const BackendRegistry& registry);
+    /// `name`: how peers know this context; empty: one that no other context has. A context that is
+    /// opened again under the same name takes the place of the earlier one.
+    Peers(const BackendRegistry& registry, std::string name);
 
     /// What another context needs to connect() to this one.
     Result<std::vector<uint8_t>> metadata();
     /// A newer incarnation of a known name takes the older one down.
-    Result<nixl_peer> connect(std::span<const uint8_t> metadata);
+    Result<nixl_peer> connect(std::span<const uint8_t> metadata) EXCLUDES(connecting_);
     Result<void> disconnect(nixl_peer handle);
     [[nodiscard]] Peer* find(nixl_peer handle) noexcept {
         return slots_.find(handle.index, handle.generation);
@@ -81,6 +83,7 @@ class Peers {
     const uint64_t incarnation_;
     const std::string name_;
     SlotMap<Peer, 16> slots_;
+    Mutex connecting_; // one connect() at a time: it looks through the names
     Mutex mutex_;
     std::deque<Notification> notifications_ GUARDED_BY(mutex_);
 };

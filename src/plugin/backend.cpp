@@ -78,6 +78,8 @@ void Backend::probe() {
     const nixl_status status = table_.probe(table_.self, &host_, &caps, text.out());
     if (status != NIXL_OK) // the pairs may be given all the same: what it would have offered
         unavailable_ = text.to_error(status, name_, "probe").message;
+    else
+        note_ = text.text();
     caps_ = caps;
     if (caps.pairs != nullptr)
         pairs_.assign(caps.pairs, caps.pairs + caps.pair_count);

@@ -40,6 +40,8 @@ class Backend {
     /// Whether probe() said yes; if not, unavailable() says why.
     [[nodiscard]] bool available() const noexcept { return unavailable_.empty(); }
     [[nodiscard]] const std::string& unavailable() const noexcept { return unavailable_; }
+    /// What probe() said although it said yes: why it works less well than it could. Often empty.
+    [[nodiscard]] const std::string& note() const noexcept { return note_; }
     [[nodiscard]] bool remote() const noexcept { return table_.connect != nullptr; }
     [[nodiscard]] bool self_driven() const noexcept {
         return (caps_.flags & NIXL_CAP_SELF_DRIVEN) != 0;
@@ -68,7 +70,7 @@ class Backend {
 
     nixl_backend_v1 table_{};
     TableOwner owner_;
-    std::string name_, source_, unavailable_;
+    std::string name_, source_, unavailable_, note_;
     BackendOrigin origin_;
     nixl_host_v1 host_;
     nixl_caps caps_{};
@@ -83,6 +85,7 @@ class Backend {
 class ErrorText {
   public:
     nixl_error_text* out() noexcept { return &text_; }
+    [[nodiscard]] const char* text() const noexcept { return buffer_; }
     [[nodiscard]] Error to_error(nixl_status status, const std::string& backend,
                                  const char* call) const;
 

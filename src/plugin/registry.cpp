@@ -95,6 +95,8 @@ Result<void> BackendRegistry::add(const nixl_backend_v1& given, BackendOrigin or
     bare->number = static_cast<uint32_t>(backends_.size());
     if (!bare->available())
         NIXL_LOG(DEBUG, "backend " + bare->name() + " is off: " + bare->unavailable());
+    if (!bare->note().empty() && log_first_time(bare->name() + bare->note()))
+        NIXL_LOG(WARN, "backend " + bare->name() + ": " + bare->note());
     backends_.push_back(std::move(bare));
     return {};
 }

@@ -196,6 +196,7 @@ std::string Route::to_json(uint64_t staging_bytes) const {
         const char* detail = legs[i].backend->caps().detail;
         json.object().key("backend").value(legs[i].backend->name());
         json.key("engine").value(detail != nullptr ? detail : "");
+        json.key("note").value(legs[i].backend->note());
         json.key("source").value(kind_name(legs[i].source_kind));
         json.key("target").value(kind_name(legs[i].target_kind)).end();
     }

@@ -7,11 +7,13 @@
 
 namespace nixl::test {
 
-/// Copies between host memory, faster than anything in its own opinion, so that the router takes it.
+/// Copies between host memory, faster than anything in its own opinion, so that the router takes
+/// it.
 [[nodiscard]] nixl_backend_v1 late_backend();
 
 struct LateBackend {
-    /// Calls wake(), log(), now_ns() and count() of the host that opened it last, as late work would.
+    /// Calls wake(), log(), now_ns() and count() of the host that opened it last, as late work
+    /// would.
     static void use_host();
     /// Opened and not closed.
     static unsigned open_instances();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Ends of contexts: with work in flight, with waiters, with work that never comes back, and in a child
-// that did not open them.
+// Ends of contexts: with work in flight, with waiters, with work that never comes back, and in a
+// child that did not open them.
 #include <atomic>
 #include <chrono>
 #include <thread>

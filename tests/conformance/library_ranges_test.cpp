@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Ranges, runs and rows: what fits moves exactly, what does not is refused before any byte moves, up to
-// the last number that 64 bits hold.
+// Ranges, runs and rows: what fits moves exactly, what does not is refused before any byte moves,
+// up to the last number that 64 bits hold.
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -39,7 +39,7 @@ class LibraryRanges : public ::testing::Test {
     }
 };
 
-// ---- One range ------------------------------------------------------------------------------------
+// ---- One range ----------------------------------------------------------------------------------
 
 // Proves: S-092 S-096
 TEST_F(LibraryRanges, OffsetsAndLengthsUpTo64Bits_areComparedWithoutWrapping) { // D6
@@ -218,7 +218,7 @@ TEST_F(LibraryRanges, MemoryOfTheLibrary_isZeroedAndMovesLikeAnyOther) {
     EXPECT_TRUE(target_ == source_);
 }
 
-// ---- Users in flight ------------------------------------------------------------------------------
+// ---- Users in flight ----------------------------------------------------------------------------
 
 TEST_F(LibraryRanges, BufferInFlight_isFreedOnlyAfterwards) {
     Session slow(Settings{{"decorators", "limit:posix"}, {"limit.bytes_per_second", "2MB"}});
@@ -239,7 +239,7 @@ TEST_F(LibraryRanges, BufferInFlight_isFreedOnlyAfterwards) {
     EXPECT_EQ(transfer.post(), NIXL_STALE);
 }
 
-// ---- Runs -----------------------------------------------------------------------------------------
+// ---- Runs ---------------------------------------------------------------------------------------
 
 /// The rule in 128 bits: every element of both sides lies in [0, SIZE), the sums fit 64 bits.
 nixl_status wanted_status(const nixl_run& run) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Any thread may call anything at any time. Run under ThreadSanitizer these are about data races, else
-// about lost wake-ups and results.
+// Any thread may call anything at any time. Run under ThreadSanitizer these are about data races,
+// else about lost wake-ups and results.
 #include <atomic>
 #include <random>
 #include <thread>

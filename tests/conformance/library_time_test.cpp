@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Deadlines: told in time, and what is late goes on abandoned, holding what it touches, until the last
-// operation has come back.
+// Deadlines: told in time, and what is late goes on abandoned, holding what it touches, until the
+// last operation has come back.
 #include <atomic>
 #include <chrono>
 

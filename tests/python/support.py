@@ -50,7 +50,7 @@ def until(condition, seconds=20.0):
     while not condition():
         if time.monotonic() > end:
             return False
-        time.sleep(0.001)
+        time.sleep(0.001)  # allow(sleep): between looks at a condition with a deadline
     return True
 
 

@@ -118,7 +118,8 @@ void FaultQueue::cancel(uint64_t tag) noexcept {
         if (waiting.entry.status == NIXL_OK && random.chance(0.5))
             waiting.entry.status = NIXL_CANCELLED;
     }
-    // What was held is there now, and the driver may sleep since arm() said that nothing would come.
+    // What was held is there now, and the driver may sleep since arm() said that nothing would
+    // come.
     target_.host->wake(target_.host_queue);
 }
 

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+// Host copies beside plain memcpy by one and by two threads, on the same buffers, in turn. For
+// each size one JSON line: median nanoseconds of each, over PAIRS alternating rounds.
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstring>
+#include <memory>
+#include <thread>
+
+#include <sys/mman.h>
+
+#include "hot.h"
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using nixl_perf::check;
+
+constexpr int PAIRS = 21;
+constexpr uint64_t LARGEST = 1ull << 30;
+
+/// Committed before it is timed.
+char* memory(uint64_t bytes, char fill) {
+    void* address =
+        mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (address == MAP_FAILED)
+        std::exit(1);
+    std::memset(address, fill, bytes);
+    return static_cast<char*>(address);
+}
+
+/// A second thread that copies the upper half; it spins between rounds, so that waking it costs
+/// nothing: the best that two threads can do.
+class SecondThread {
+  public:
+    SecondThread() : thread_([this] { serve(); }) {}
+    ~SecondThread() {
+        round_.store(UINT64_MAX);
+        thread_.join();
+    }
+    void copy(char* target, const char* source, uint64_t bytes) {
+        const uint64_t half = bytes / 2;
+        target_ = target + half;
+        source_ = source + half;
+        bytes_ = bytes - half;
+        const uint64_t round = round_.load(std::memory_order_relaxed) + 1;
+        round_.store(round, std::memory_order_release);
+        std::memcpy(target, source, half);
+        while (done_.load(std::memory_order_acquire) != round) {}
+    }
+
+  private:
+    void serve() {
+        for (uint64_t seen = 0;;) {
+            const uint64_t round = round_.load(std::memory_order_acquire);
+            if (round == UINT64_MAX)
+                return;
+            if (round == seen)
+                continue;
+            std::memcpy(target_, source_, bytes_);
+            seen = round;
+            done_.store(round, std::memory_order_release);
+        }
+    }
+    std::atomic<uint64_t> round_{0}, done_{0};
+    char* target_ = nullptr;
+    const char* source_ = nullptr;
+    uint64_t bytes_ = 0;
+    std::thread thread_;
+};
+
+template <typename Action> double time_ns(int repeats, Action action) {
+    const auto start = Clock::now();
+    for (int i = 0; i < repeats; ++i)
+        action();
+    return std::chrono::duration<double, std::nano>(Clock::now() - start).count() / repeats;
+}
+
+double median(std::vector<double> values) {
+    std::nth_element(values.begin(), values.begin() + PAIRS / 2, values.end());
+    return values[PAIRS / 2];
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    const uint64_t largest = argc > 1 ? std::strtoull(argv[1], nullptr, 10) : LARGEST;
+    char* source = memory(largest, 1);
+    char* target = memory(largest, 2);
+    nixl_context context{};
+    check(nixl_context_open(nullptr, 0, &context), "open");
+    nixl_buffer from{}, into{};
+    check(nixl_buffer_wrap(context, source, largest, NIXL_KIND_HOST, -1, 0, &from), "wrap");
+    check(nixl_buffer_wrap(context, target, largest, NIXL_KIND_HOST, -1, 0, &into), "wrap");
+    nixl_post_options wait = NIXL_INIT(nixl_post_options);
+    wait.flags = NIXL_POST_WAIT;
+    for (uint64_t bytes = 64; bytes <= largest; bytes *= bytes < (1u << 20) ? 4 : 8) {
+        nixl_request request{};
+        check(nixl_request_create_range(context, from, 0, into, 0, bytes, &request), "create");
+        const int repeats = static_cast<int>(std::clamp<uint64_t>((8u << 20) / bytes, 1, 20'000));
+        std::vector<double> ours, one, two;
+        for (int pair = 0; pair < PAIRS; ++pair) {
+            ours.push_back(time_ns(
+                repeats, [&] { check(nixl_request_post(context, request, &wait), "post"); }));
+            one.push_back(time_ns(repeats, [&] {
+                std::memcpy(target, source, bytes);
+                __asm__ volatile("" ::: "memory");
+            }));
+            // Spins only while it is measured: on two CPUs it would disturb the others.
+            const auto second = std::make_unique<SecondThread>();
+            two.push_back(time_ns(repeats, [&] { second->copy(target, source, bytes); }));
+        }
+        check(nixl_request_release(context, request), "release");
+        std::printf("{\"bytes\": %llu, \"nixl_ns\": %.1f, \"memcpy_ns\": %.1f, "
+                    "\"memcpy_2_threads_ns\": %.1f}\n",
+                    static_cast<unsigned long long>(bytes), median(ours), median(one), median(two));
+        std::fflush(stdout);
+    }
+    check(nixl_context_close(context), "close");
+    return 0;
+}
