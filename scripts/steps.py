@@ -15,7 +15,8 @@ WITHOUT_COUNTS = ("--no-suite", "perf")
 SANITIZER_OPTIONS = {
     "ASAN_OPTIONS": "detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1",
     "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
-    "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1",
+    "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1:suppressions="
+    + os.path.join(tree.ROOT, "tests", "support", "tsan.supp"),
 }
 
 

@@ -44,9 +44,15 @@ Result<std::vector<Settings::Pair>> to_pairs(const nixl_setting* settings, uint3
     return pairs;
 }
 
+/// Guards ContextSlot::context of slots whose generation is 0.
+std::mutex& publishing() {
+    // allow(naked-new): never destroyed, destructors that run after main() close contexts.
+    static std::mutex* mutex = new std::mutex;
+    return *mutex;
+}
+
 Result<nixl_context> publish(std::unique_ptr<Context> context) {
-    static std::mutex publishing; // two contexts opening at once
-    const std::lock_guard lock(publishing);
+    const std::lock_guard lock(publishing());
     for (uint32_t i = 0; i < MAX_CONTEXTS; ++i) {
         ContextSlot& slot = context_slot(i);
         if (slot.generation.load() != 0 || slot.context != nullptr)
@@ -76,15 +82,20 @@ Result<void> close_context(nixl_context handle) {
     // From here on every call on it answers STALE.
     if (!slot.generation.compare_exchange_strong(generation, 0))
         return Error(Code::STALE, "the context was closed already");
-    if (slot.context->inherited()) {
-        (void)slot.context.release(); // the parent's; its threads do not exist here
-        return {};
+    Context* context = slot.context.get();
+    bool gone = false;
+    if (!context->inherited()) { // else the parent's; its threads do not exist here
+        context->drain();
+        wait_until_outside(handle.index);
+        gone = context->close();
     }
-    slot.context->drain();
-    wait_until_outside(handle.index);
-    if (!slot.context->close())
-        (void)slot.context.release(); // quarantined with the operations that may still use it
-    slot.context.reset();
+    std::unique_ptr<Context> owned;
+    {
+        const std::lock_guard lock(publishing()); // from here on the slot is free
+        owned = std::move(slot.context);
+    }
+    if (!gone) // quarantined with the operations that may still use it
+        (void)owned.release();
     return {};
 }
 

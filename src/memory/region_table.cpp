@@ -57,6 +57,13 @@ nixl_buffer RegionTable::publish(Region& region) noexcept {
 
 Result<nixl_buffer> RegionTable::wrap(void* address, uint64_t bytes, uint32_t kind, int32_t device,
                                       uint32_t flags) {
+    (void)device; // host memory has no device index
+    NIXL_ASSIGN_OR_RETURN(Region * region, describe_memory(address, bytes, kind, flags));
+    return publish(*region);
+}
+
+Result<Region*> RegionTable::describe_memory(void* address, uint64_t bytes, uint32_t kind,
+                                             uint32_t flags) {
     uint64_t end = 0;
     if (kind == NIXL_KIND_DEVICE || kind == NIXL_KIND_MANAGED)
         return no_device_memory(kind);
@@ -72,14 +79,13 @@ Result<nixl_buffer> RegionTable::wrap(void* address, uint64_t bytes, uint32_t ki
     NIXL_ASSIGN_OR_RETURN(Region * region, take());
     const bool pin = kind == NIXL_KIND_PINNED || (flags & NIXL_BUFFER_PIN) != 0;
     region->kind_class = {pin ? uint32_t{NIXL_KIND_PINNED} : kind, -1, 0};
-    (void)device; // host memory has no device index
     region->memory_address = reinterpret_cast<uintptr_t>(address);
     region->bytes = bytes;
     region->flags = flags;
     region->region_flags =
         (flags & NIXL_BUFFER_READ_ONLY) != 0 ? uint32_t{NIXL_REGION_READ_ONLY} : 0;
     region->locked = pin && lock_pages(address, bytes);
-    return publish(*region);
+    return region;
 }
 
 Result<nixl_buffer> RegionTable::allocate(uint64_t bytes, uint32_t kind, int32_t device,
@@ -96,13 +102,13 @@ Result<nixl_buffer> RegionTable::allocate(uint64_t bytes, uint32_t kind, int32_t
         return Error(Code::NO_MEMORY, "cannot allocate " + std::to_string(bytes) + " bytes");
     Descriptor memfd;
     NIXL_ASSIGN_OR_RETURN(Mapping mapping, Mapping::shareable(bytes, &memfd));
-    NIXL_ASSIGN_OR_RETURN(nixl_buffer buffer, wrap(mapping.data(), bytes, kind, device, flags));
-    Region& region = slots_.at(buffer.index);
-    region.region_flags |= NIXL_REGION_LIBRARY;
-    region.mapping = std::move(mapping);
-    region.descriptor = std::move(memfd);
-    region.internal = internal;
-    return buffer;
+    (void)device; // host memory has no device index
+    NIXL_ASSIGN_OR_RETURN(Region * region, describe_memory(mapping.data(), bytes, kind, flags));
+    region->region_flags |= NIXL_REGION_LIBRARY;
+    region->mapping = std::move(mapping);
+    region->descriptor = std::move(memfd);
+    region->internal = internal;
+    return publish(*region);
 }
 
 Result<nixl_buffer> RegionTable::open_storage(const FileOptions& options) {

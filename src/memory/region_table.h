@@ -58,6 +58,8 @@ class RegionTable {
 
   private:
     Result<Region*> take();
+    /// Takes a slot and fills it; nobody sees it before publish().
+    Result<Region*> describe_memory(void* address, uint64_t bytes, uint32_t kind, uint32_t flags);
     nixl_buffer publish(Region& region) noexcept;
     void take_apart(Region& region) noexcept;
 

@@ -100,10 +100,11 @@ uint64_t Lane::expire(uint64_t now) noexcept {
     for (Request *request = active_, *following = nullptr; request != nullptr;
          request = following) {
         following = request->active_next; // cancel() may end it
-        if (request->deadline == 0 || request->load().phase != Phase::POSTED)
+        const uint64_t deadline = request->deadline.load(std::memory_order_relaxed);
+        if (deadline == 0 || request->load().phase != Phase::POSTED)
             continue;
-        if (now < request->deadline) {
-            next = next == 0 ? request->deadline : std::min(next, request->deadline);
+        if (now < deadline) {
+            next = next == 0 ? deadline : std::min(next, deadline);
             continue;
         }
         shared_.telemetry().abandoned(1);

@@ -143,7 +143,7 @@ struct Request : Slot {
 
     // Of one post.
     PostOptions options;
-    uint64_t deadline = 0; ///< absolute; 0: none
+    std::atomic<uint64_t> deadline{0}; ///< absolute; 0: none. Waiters look at it, too
     uint64_t posted_ns = 0;
     uint64_t completed_ns = 0;
     uint64_t bytes_done = 0;

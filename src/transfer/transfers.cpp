@@ -93,7 +93,7 @@ Code Transfers::launch(Request& request, const PostOptions& options, uint64_t be
         return undo_post(request, before, refused);
     }
     request.options = options;
-    request.deadline = 0;
+    request.deadline.store(0, std::memory_order_relaxed);
     request.posted_ns = 0;
     request.completed_ns = 0;
     request.bytes_done = request.elements_done = request.staged_bytes = 0;
@@ -107,7 +107,8 @@ Code Transfers::launch(Request& request, const PostOptions& options, uint64_t be
     if (options.deadline_ns > 0) {
         if (request.posted_ns == 0)
             request.posted_ns = now_ns();
-        request.deadline = request.posted_ns + static_cast<uint64_t>(options.deadline_ns);
+        request.deadline.store(request.posted_ns + static_cast<uint64_t>(options.deadline_ns),
+                               std::memory_order_relaxed);
     }
     Flight& flight = request.direct;
     flight.generation.store(flight.generation.load(std::memory_order_relaxed) + 1,
@@ -127,7 +128,7 @@ Code Transfers::poll(Request& request) noexcept {
     Lane* lane = request.lane.load(std::memory_order_acquire);
     if (lane != nullptr && lane->try_enter()) {
         lane->progress();
-        if (request.deadline != 0)
+        if (request.deadline.load(std::memory_order_relaxed) != 0)
             lane->expire(now_ns());
         lane->leave();
         state = request.load();
@@ -140,7 +141,7 @@ Transfers::Round Transfers::drive_for(Request& request, Lane& lane) noexcept {
     if (!lane.try_enter())
         return Round::LANE_TAKEN;
     Round round = lane.progress() ? Round::MOVED : Round::IDLE;
-    if (request.deadline != 0)
+    if (request.deadline.load(std::memory_order_relaxed) != 0)
         lane.expire(now_ns());
     if (round == Round::IDLE && request.load().phase == Phase::POSTED) {
         if (lane.assist())
@@ -203,8 +204,8 @@ template <typename Over> Code Transfers::sleep_for(Request& request, Lane& lane,
         if (other >= 0 && (limit < 0 || other < limit))
             limit = other;
     };
-    if (request.deadline != 0)
-        at_most(remaining_ns(request.deadline));
+    if (request.deadline.load(std::memory_order_relaxed) != 0)
+        at_most(remaining_ns(request.deadline.load(std::memory_order_relaxed)));
     if (round != Round::IDLE)
         at_most(SLICE_NS);
     return lane.sleep(epoch, limit, over) == Lane::Sleep::INTERRUPTED && !over() ? Code::INTERRUPTED
