@@ -54,7 +54,7 @@ def build_step(name, folder, about, *options):
         about,
         script("configure_and_build.py", folder, *options),
         counted=False,
-        limit_s=25 * MINUTE,
+        limit_s=45 * MINUTE,  # two sanitized builds share two cores
     )
 
 
@@ -76,7 +76,7 @@ def meson_step(name, folder, about, need, *arguments, **environment):
         needs=(need,),
         environment=environment,
         meson_build=folder,
-        limit_s=25 * MINUTE,
+        limit_s=45 * MINUTE,  # two sanitized builds share two cores
     )
 
 
@@ -189,7 +189,7 @@ def steps_of(group):
             "minimal",
             "the four packages alone: build, install, import, benchmark",
             script("check_minimal.py"),
-            limit_s=25 * MINUTE,
+            limit_s=45 * MINUTE,  # two sanitized builds share two cores
         ),
         Step(
             "example",

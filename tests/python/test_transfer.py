@@ -186,7 +186,7 @@ class InFlight(Case):
         nixl.finalize()
         nixl.initialize(decorators="fault:memcpy,limit:memcpy", path_policy="allow",
                         **{"fault.hold_rate": "1", "limit.depth": "1"})
-        runs = [(2 * i, 2 * i, 1) for i in range(1000)]
+        runs = [(2 * i, 2 * i, 1) for i in range(32000)]
         handle = nixl.prepare(self.source, self.target, runs).post()
 
         self.assertEqual(self.end(handle), nixl.TransferStatus.CANCELLED)
