@@ -158,10 +158,10 @@ class Transfers {
     std::atomic<uint64_t> chunk_bytes_; // these three may change at any time
     std::atomic<uint32_t> chunks_;
     std::atomic<PathPolicy> policy_;
+    ListTable lists_; // before the requests, which count themselves as its users
     SlotMap<Request, 64> requests_;
     SlotMap<Flight> flights_;
     SlotMap<CompletionQueue, 16> queues_;
-    ListTable lists_;
     std::vector<std::unique_ptr<Lane>> lanes_;
     std::atomic<uint32_t> next_lane_{0};
     std::unique_ptr<Progress> progress_;
