@@ -22,6 +22,18 @@ inline uint32_t ring_capacity(uint32_t wanted) noexcept {
     return capacity;
 }
 
+/// Field by field. A copy of the whole struct reads it with vector loads, which wait until the
+/// fields that were just written one by one have left the store buffer.
+inline void copy(nixl_completion* to, const nixl_completion& from) noexcept {
+    to->tag = from.tag;
+    to->first_element = from.first_element;
+    to->element_count = from.element_count;
+    to->bytes = from.bytes;
+    to->completed_ns = from.completed_ns;
+    to->status = from.status;
+    to->detail = from.detail;
+}
+
 /// Both moved everything, and `next` goes on where `last` ends.
 inline bool joins(const nixl_completion& last, const nixl_completion& next) noexcept {
     return last.tag == next.tag && last.first_element + last.element_count == next.first_element;
@@ -66,7 +78,7 @@ class CompletionRing {
     /// At least `capacity` entries (rounded up to a power of two).
     explicit CompletionRing(uint32_t capacity)
         // allow(naked-new): owned by the member, which make_unique would zero first.
-        : mask_(detail::ring_capacity(capacity) - 1), entries_(new nixl_completion[mask_ + 1]) {}
+        : mask_(detail::ring_capacity(capacity) - 1), entries_(new nixl_completion[mask_ + 1]{}) {}
 
     [[nodiscard]] bool empty() const noexcept { return head_ == tail_; }
     [[nodiscard]] bool full() const noexcept { return tail_ - head_ > mask_; }
@@ -89,7 +101,7 @@ class CompletionRing {
     uint32_t take(nixl_completion* out, uint32_t capacity) noexcept {
         uint32_t count = 0;
         while (count < capacity && head_ != tail_)
-            out[count++] = entries_[head_++ & mask_];
+            detail::copy(&out[count++], entries_[head_++ & mask_]);
         return count;
     }
 
@@ -97,7 +109,7 @@ class CompletionRing {
     bool add(const nixl_completion& entry, bool is_whole) noexcept {
         if (full())
             return false;
-        entries_[tail_++ & mask_] = entry;
+        detail::copy(&entries_[tail_++ & mask_], entry);
         last_is_whole_ = is_whole;
         return true;
     }
