@@ -278,10 +278,10 @@ typedef struct nixl_request_description {
     uint32_t struct_size;
     nixl_status status; /* IN_PROGRESS, or terminal */
     uint64_t bytes_wanted;
-    uint64_t bytes_done;
-    uint64_t elements;
+    uint64_t bytes_done; /* in flight: so far */
+    uint64_t elements;   /* as they travel: one that is too long for its path counts per piece */
     uint64_t elements_done;
-    uint64_t first_bad_element; /* UINT64_MAX: none failed */
+    uint64_t first_bad_element; /* as the caller counts; UINT64_MAX: none failed */
     uint64_t posted_ns;         /* monotonic clock; 0: not measured (telemetry off, no deadline) */
     uint64_t completed_ns;
     int32_t detail;

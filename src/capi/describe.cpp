@@ -15,14 +15,13 @@ nixl_status nixl_request_describe(nixl_context context, nixl_request request,
     if (slot == nullptr || out == nullptr)
         return fail(slot == nullptr ? Code::STALE : Code::INVALID_ARGUMENT,
                     slot == nullptr ? "the request was released" : "out is NULL");
-    const RequestState state = slot->load();
     nixl_request_description description{};
-    description.status = static_cast<nixl_status>(state.status);
     description.legs = slot->route->leg_count;
     description.direct = slot->route->direct() ? 1 : 0;
     description.simulated = slot->route->simulated ? 1 : 0;
     description.first_bad_element = UINT64_MAX;
-    if (state.phase == Phase::IDLE) { // in flight the driver writes these
+    call->transfers().look_at(*slot, [&] {
+        description.status = static_cast<nixl_status>(slot->load().status);
         description.bytes_wanted = slot->view.bytes;
         description.elements = slot->view.elements;
         description.bytes_done = slot->bytes_done;
@@ -32,7 +31,7 @@ nixl_status nixl_request_describe(nixl_context context, nixl_request request,
         description.posted_ns = slot->posted_ns;
         description.completed_ns = slot->completed_ns;
         description.detail = slot->detail;
-    }
+    });
     fill_struct(out, description);
     return NIXL_OK;
 }
@@ -45,11 +44,13 @@ nixl_status nixl_request_error(nixl_context context, nixl_request request, nixl_
     if (slot == nullptr || out == nullptr)
         return fail(slot == nullptr ? Code::STALE : Code::INVALID_ARGUMENT,
                     slot == nullptr ? "the request was released" : "out is NULL");
-    const RequestState state = slot->load();
-    if (state.status == Code::OK || state.status == Code::IN_PROGRESS)
-        fill_error(Error(state.status, ""), out);
-    else
-        fill_error(call->transfers().error_of(*slot), out);
+    call->transfers().look_at(*slot, [&] {
+        const Code status = slot->load().status;
+        if (status == Code::OK || status == Code::IN_PROGRESS)
+            fill_error(Error(status, ""), out);
+        else
+            fill_error(call->transfers().error_of(*slot), out);
+    });
     return NIXL_OK;
 }
 

@@ -147,7 +147,7 @@ Result<nixl_buffer> Context::classify(Result<nixl_buffer> made) {
     Region* region = regions_->find(made.value());
     auto number = router_->intern(region->kind_class);
     if (!number.ok()) {
-        (void)regions_->free(made.value());
+        (void)regions_->release_unused(made.value());
         return std::move(number).error();
     }
     region->class_number = number.value();
@@ -184,22 +184,24 @@ Result<void> Context::flush(nixl_buffer buffer) {
 }
 
 Result<void> Context::free(nixl_buffer buffer, int64_t timeout_ns) {
-    auto freed = regions_->free(buffer);
+    const auto settle = [this] { transfers_->settle_turns(); };
+    auto freed = regions_->release(buffer, settle);
     if (freed.ok() || freed.error().code != Code::BUSY)
         return freed;
     if (timeout_ns == 0) { // what is over and merely was not looked at yet is no reason for BUSY
         transfers_->drive();
-        return regions_->free(buffer);
+        return regions_->release(buffer, settle);
     }
     struct Wanted {
         RegionTable& regions;
         nixl_buffer buffer;
+        std::function<void()> settle;
         Result<void> result;
-    } wanted{*regions_, buffer, std::move(freed)};
+    } wanted{*regions_, buffer, settle, std::move(freed)};
     transfers_->drive_until(
         [](void* argument) {
             auto& w = *static_cast<Wanted*>(argument);
-            w.result = w.regions.free(w.buffer);
+            w.result = w.regions.release(w.buffer, w.settle);
             return w.result.ok() || w.result.error().code != Code::BUSY;
         },
         &wanted, deadline_after(timeout_ns));

@@ -44,14 +44,30 @@ class Region : public Slot {
         return false;
     }
 
+    /// Whether it may be used, for a driver in its turn: freeing sets `closing` and then waits for
+    /// the turns that were going on, so a turn that saw none may use the region until it ends, and
+    /// keep_user() for what goes on after it.
+    [[nodiscard]] bool usable(uint32_t wanted_generation) const noexcept {
+        return (word_.load() >> 31) == (static_cast<uint64_t>(wanted_generation) << 1);
+    }
+    void keep_user() noexcept { word_.fetch_add(1, std::memory_order_relaxed); }
+
     void remove_user() noexcept { word_.fetch_sub(1, std::memory_order_release); }
 
     [[nodiscard]] uint32_t users() const noexcept {
         return static_cast<uint32_t>(word_.load(std::memory_order_acquire) & USERS);
     }
 
-    /// Refuses new users from here on. False when somebody else is closing it already.
-    [[nodiscard]] bool start_closing() noexcept { return (word_.fetch_or(CLOSING) & CLOSING) == 0; }
+    /// Refuses new users from here on. False when it is another generation's by now, or somebody
+    /// else is closing it.
+    [[nodiscard]] bool start_closing(uint32_t wanted_generation) noexcept {
+        uint64_t before = word_.load();
+        do {
+            if ((before >> 31) != (static_cast<uint64_t>(wanted_generation) << 1))
+                return false;
+        } while (!word_.compare_exchange_weak(before, before | CLOSING));
+        return true;
+    }
     void stop_closing() noexcept { word_.fetch_and(~CLOSING); }
 
     /// Opens the word for the slot's present generation. The user count is kept: a thread with a

@@ -163,10 +163,11 @@ Result<void> RegionTable::ensure_registered(Region& region, Backend& backend, bo
     return {};
 }
 
-Result<void> RegionTable::free(nixl_buffer buffer) {
+Result<void> RegionTable::release(nixl_buffer buffer, const std::function<void()>& settle) {
     Region* region = find(buffer);
-    if (region == nullptr || !region->start_closing())
+    if (region == nullptr || !region->start_closing(buffer.generation))
         return Error(Code::STALE, "the buffer was freed already");
+    settle();
     if (const uint32_t users = region->users(); users != 0) {
         region->stop_closing();
         return Error(Code::BUSY,

@@ -3,6 +3,7 @@
 // backends, and taking them apart when nothing uses them.
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "memory/region.h"
@@ -43,8 +44,13 @@ class RegionTable {
     /// Registers the region with the backend unless it is already. `hit` tells which.
     Result<void> ensure_registered(Region& region, Backend& backend, bool* hit);
 
-    /// Frees a region that nothing uses. BUSY otherwise, and it stays as it was.
-    Result<void> free(nixl_buffer buffer);
+    /// Frees a region that nothing uses. BUSY otherwise, and it stays as it was. `settle` returns
+    /// when the turns of lanes that were going on are over; see Region::usable().
+    Result<void> release(nixl_buffer buffer, const std::function<void()>& settle);
+    /// The same for a region that no request was ever given.
+    Result<void> release_unused(nixl_buffer buffer) {
+        return release(buffer, [] {});
+    }
     /// Takes every region apart, before the backends are closed.
     void detach_all() noexcept;
     /// Takes it apart without unmapping, detaching or closing: operations may still touch it.

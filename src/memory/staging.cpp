@@ -55,7 +55,7 @@ uint64_t StagingPool::trim() {
     }
     uint64_t freed = 0;
     for (const auto& [bytes, buffer] : unused)
-        if (regions_.free(buffer).ok())
+        if (regions_.release_unused(buffer).ok())
             freed += bytes;
     const MutexLock lock(mutex_);
     bytes_ -= freed;

@@ -77,7 +77,7 @@ uint64_t Transfers::user_element(const Request& request) const noexcept {
         return request.first_bad;
     const RunPosition at = find_element(request.view, request.first_bad);
     return request.origins[at.run] +
-           (request.view.runs[at.run].bytes < element_limit(*request.route) ? at.in_run : 0);
+           (request.view.runs[at.run].bytes < request.piece_bytes ? at.in_run : 0);
 }
 
 Error Transfers::error_of(const Request& request) const {

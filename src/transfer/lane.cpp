@@ -81,22 +81,28 @@ void Lane::run_callback(const DueCallback& due) noexcept {
     due.lane->notify(); // a waiter returns only after the callback
 }
 
-void Lane::post(Request& request) noexcept {
+Code Lane::post(Request& request) noexcept {
     if (try_enter()) {
         if (inbox_.load(std::memory_order_relaxed) != nullptr)
             drain_inbox();
-        start(request);
+        const bool usable = Transfers::regions_usable(request);
+        if (usable)
+            start(request);
         leave();
-        return;
+        return usable ? Code::OK : Code::STALE;
     }
+    if (!Transfers::add_users(request))
+        return Code::STALE;
+    request.counted = true;
     Request* head = inbox_.load(std::memory_order_relaxed);
     do {
         request.inbox_next = head;
     } while (!inbox_.compare_exchange_weak(head, &request)); // seq_cst, pairs with leave()
     if (!try_enter())
-        return; // whoever drives looks at the inbox when it leaves
+        return Code::OK; // whoever drives looks at the inbox when it leaves
     drain_inbox();
     leave();
+    return Code::OK;
 }
 
 bool Lane::drain_inbox() noexcept {
@@ -125,11 +131,15 @@ void Lane::start(Request& request) noexcept {
         keep_watched(request);
     const uint32_t backend = request.direct.backend;
     const bool direct = request.pipeline == nullptr;
+    starting_ = &request;
     begin_flights(request); // it may be over after this, and even posted again
     if (direct && queues_[backend].in_flight != 0)
         poll_queue(queues_[backend]);
-    else if (!direct)
-        progress();
+    if (starting_ != nullptr) // goes on after this turn
+        Transfers::keep_users(*starting_);
+    starting_ = nullptr;
+    if (!direct)
+        progress(); // may start others
     if (background() != 0)
         shared_.want_progress();
 }

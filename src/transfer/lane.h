@@ -68,7 +68,10 @@ class Lane {
     void leave() noexcept;
 
     /// Starts the request now, or leaves it in the inbox of the present driver. Any thread.
-    void post(Request& request) noexcept;
+    /// STALE: one of its regions was freed, and nothing was started.
+    Code post(Request& request) noexcept;
+    /// Whether a turn is going on.
+    [[nodiscard]] bool driven() const noexcept { return driver_.load() != 0; }
 
     // ---- Driving ------------------------------------------------------------------------------
     /// Takes completions and submits what waits for room. Whether anything moved.
@@ -175,7 +178,8 @@ class Lane {
     std::array<LaneQueue, MAX_BACKENDS> queues_{};
     uint32_t busy_queues_ = 0; ///< bit per queue with elements in flight
     Request* active_ = nullptr;
-    Flight* pending_ = nullptr; ///< first in, first out
+    Request* starting_ = nullptr; ///< by start(), until it is over
+    Flight* pending_ = nullptr;   ///< first in, first out
     Flight** pending_end_ = &pending_;
     std::vector<DueCallback> due_;
     bool changed_ = false; ///< something finished in this turn

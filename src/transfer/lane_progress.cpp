@@ -186,8 +186,10 @@ void Lane::finish(Request& request) noexcept {
     Code status = request.error;
     if (status == Code::OK && request.bytes_done != request.view.bytes)
         status = request.cancelled ? Code::CANCELLED : Code::INTERNAL;
-    for (const RegionUse& use : request.uses())
-        use.region->remove_user();
+    if (request.counted)
+        Transfers::remove_users(request);
+    if (starting_ == &request)
+        starting_ = nullptr;
     unlink_active(request);
     if (request.pipeline != nullptr)
         request.pipeline->end(shared_);

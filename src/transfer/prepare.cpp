@@ -234,6 +234,7 @@ Result<void> Transfers::set_runs(Request& request, RunsSpec&& spec) {
     const uint64_t longest = element_limit(*request.route);
     if (longest != 0 && check.longest > longest) {
         split_long_elements(spec.runs, longest, request.owned_runs, request.origins);
+        request.piece_bytes = longest;
         spec.runs = request.owned_runs;
     } else if (!spec.owned.empty()) {
         request.owned_runs = std::move(spec.owned);

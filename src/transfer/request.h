@@ -137,6 +137,7 @@ struct Request : Slot {
     std::vector<nixl_run> owned_runs;
     std::vector<uint64_t> first_elements;
     std::vector<uint64_t> origins; ///< when long elements were split: run -> user's element
+    uint64_t piece_bytes = 0;      ///< ... into pieces of so many bytes
     RunView view;
     std::unique_ptr<Pipeline> pipeline;
     std::unique_ptr<IndexedLists> lists;
@@ -159,6 +160,7 @@ struct Request : Slot {
     bool orphaned = false;   ///< released in flight: the slot is freed by the last completion
     bool background = false; ///< the progress thread looks after it
     bool measured = false;   ///< counted by the telemetry
+    bool counted = false;    ///< as a user of its regions
     Flight direct;
     Flight* flights = nullptr; ///< pooled ones, linked by `sibling`
 

@@ -34,6 +34,36 @@ Lane& Transfers::my_lane() noexcept {
     return *lanes_[hint % lanes_.size()];
 }
 
+bool Transfers::regions_usable(const Request& request) noexcept {
+    for (const RegionUse& use : request.uses())
+        if (!use.region->usable(use.generation))
+            return false;
+    return true;
+}
+
+void Transfers::keep_users(Request& request) noexcept {
+    if (request.counted)
+        return;
+    for (const RegionUse& use : request.uses())
+        use.region->keep_user();
+    request.counted = true;
+}
+
+void Transfers::remove_users(Request& request) noexcept {
+    for (const RegionUse& use : request.uses())
+        use.region->remove_user();
+    request.counted = false;
+}
+
+void Transfers::settle_turns() noexcept {
+    for (const auto& lane : lanes_) {
+        if (!lane->driven())
+            continue; // later turns see what was changed before this call
+        lane->enter();
+        lane->leave();
+    }
+}
+
 bool Transfers::add_users(Request& request) noexcept {
     const auto uses = request.uses();
     for (size_t i = 0; i < uses.size(); ++i) {
@@ -78,8 +108,6 @@ Code Transfers::post(Request& request, const PostOptions& options) noexcept {
 Code Transfers::launch(Request& request, const PostOptions& options, uint64_t before) noexcept {
     if (options.path_policy == NIXL_PATH_REQUIRE_DIRECT && !request.route->direct())
         return undo_post(request, before, Code::UNSUPPORTED);
-    if (!add_users(request))
-        return undo_post(request, before, Code::STALE);
     const bool queued = options.queue == nullptr || options.queue->reserve();
     Code refused = queued ? Code::OK : Code::AGAIN;
     if (queued && request.pipeline != nullptr) {
@@ -87,11 +115,8 @@ Code Transfers::launch(Request& request, const PostOptions& options, uint64_t be
         if (refused != Code::OK && options.queue != nullptr)
             options.queue->unreserve();
     }
-    if (refused != Code::OK) {
-        for (const RegionUse& use : request.uses())
-            use.region->remove_user();
+    if (refused != Code::OK)
         return undo_post(request, before, refused);
-    }
     request.options = options;
     request.deadline.store(0, std::memory_order_relaxed);
     request.posted_ns = 0;
@@ -117,8 +142,19 @@ Code Transfers::launch(Request& request, const PostOptions& options, uint64_t be
     Lane::address(flight);
     Lane& lane = my_lane();
     request.lane.store(&lane, std::memory_order_release);
-    lane.post(request);
-    return Code::OK;
+    return lane.post(request) == Code::OK ? Code::OK : undo_launch(request, before);
+}
+
+/// Cold: a region was freed meanwhile, and nothing was started.
+Code Transfers::undo_launch(Request& request, uint64_t before) noexcept {
+    if (request.pipeline != nullptr)
+        request.pipeline->end(*this);
+    if (request.options.queue != nullptr)
+        request.options.queue->unreserve();
+    if (request.measured)
+        telemetry_.finished(now_ns(), 0, true);
+    request.lane.store(nullptr, std::memory_order_relaxed);
+    return undo_post(request, before, Code::STALE);
 }
 
 Code Transfers::poll(Request& request) noexcept {
@@ -157,8 +193,12 @@ Transfers::Round Transfers::drive_for(Request& request, Lane& lane) noexcept {
 
 Code Transfers::wait(Request& request, uint32_t generation, int64_t timeout_ns) noexcept {
     const bool nested = thread_role().in_callback != 0;
+    // Kept from the look that found it over: another thread may post it again right after.
+    Code status = Code::IN_PROGRESS;
     const auto over = [&] {
-        return request.load().phase != Phase::POSTED &&
+        const RequestState state = request.load();
+        status = state.status;
+        return state.phase != Phase::POSTED &&
                (nested || request.callbacks_running.load(std::memory_order_acquire) == 0);
     };
     uint64_t deadline = 0;
@@ -166,7 +206,7 @@ Code Transfers::wait(Request& request, uint32_t generation, int64_t timeout_ns) 
         if (request.generation.load(std::memory_order_acquire) != generation)
             return Code::STALE;
         if (over())
-            return request.load().status;
+            return status;
         if (nested && thread_role().progress)
             return Code::BUSY; // nobody else would finish it
         Lane* lane = request.lane.load(std::memory_order_acquire);
@@ -175,7 +215,7 @@ Code Transfers::wait(Request& request, uint32_t generation, int64_t timeout_ns) 
         const uint32_t epoch = lane->epoch();
         const Round round = drive_for(request, *lane);
         if (timeout_ns == 0)
-            return over() ? request.load().status : Code::IN_PROGRESS;
+            return over() ? status : Code::IN_PROGRESS;
         if (timeout_ns > 0) {
             if (deadline == 0)
                 deadline = deadline_after(timeout_ns);
@@ -222,20 +262,7 @@ Code Transfers::notify(uint32_t backend, nixl_peer_id peer, std::span<const uint
 }
 
 void Transfers::cancel(Request& request) noexcept {
-    for (;;) {
-        Lane* lane = request.lane.load(std::memory_order_acquire);
-        if (lane == nullptr || !request.load().in_flight())
-            return;
-        lane->enter();
-        const bool mine = request.lane.load(std::memory_order_relaxed) == lane;
-        if (mine) {
-            lane->progress(); // takes it out of the inbox
-            lane->cancel(request);
-        }
-        lane->leave();
-        if (mine)
-            return;
-    }
+    in_turn(request, [&request](Lane& lane) { lane.cancel(request); });
 }
 
 Code Transfers::release(Request& request, uint32_t generation) noexcept {
@@ -255,16 +282,13 @@ Code Transfers::release(Request& request, uint32_t generation) noexcept {
         }
         if (request.runs_borrowed)
             return Code::BUSY;
-        Lane* lane = request.lane.load(std::memory_order_acquire);
-        if (lane == nullptr)
-            continue; // being posted right now
-        lane->enter();
-        lane->progress();
-        const bool mine = request.lane.load(std::memory_order_relaxed) == lane &&
-                          request.load().in_flight() && !request.orphaned;
-        if (mine)
-            lane->orphan(request);
-        lane->leave();
+        bool mine = false;
+        in_turn(request, [&](Lane& lane) {
+            mine = !request.orphaned &&
+                   request.generation.load(std::memory_order_relaxed) == generation;
+            if (mine)
+                lane.orphan(request);
+        });
         if (mine)
             return Code::OK;
     }

@@ -80,7 +80,13 @@ class Transfers {
     /// Drives and sleeps until `done` or the deadline. Whether it is done.
     bool drive_until(bool (*done)(void*), void* argument, uint64_t deadline) noexcept;
 
-    [[nodiscard]] Error error_of(const Request& request) const;
+    /// Runs `look` while nobody writes what the request has reached: as it is when it is not in
+    /// flight, else in a turn of its lane.
+    template <typename Look> void look_at(Request& request, Look look) noexcept {
+        if (!in_turn(request, [&look](Lane&) { look(); }))
+            look();
+    }
+    [[nodiscard]] Error error_of(const Request& request) const; ///< inside look_at()
     [[nodiscard]] uint64_t user_element(const Request& request) const noexcept;
     [[nodiscard]] uint32_t in_flight() noexcept; ///< requests posted or draining
     [[nodiscard]] std::string abandoned_json();
@@ -118,6 +124,14 @@ class Transfers {
     void stop_progress() noexcept;
     [[nodiscard]] uint32_t armed_queues() noexcept;
     void free_slot(Request& request) noexcept;
+    // A request that ends within the turn that started it is never counted as a user of its
+    // regions: a turn ends before a region is freed under it; see settle_turns().
+    [[nodiscard]] static bool add_users(Request& request) noexcept; ///< false: one was freed
+    [[nodiscard]] static bool regions_usable(const Request& request) noexcept;
+    static void keep_users(Request& request) noexcept;
+    static void remove_users(Request& request) noexcept;
+    /// Returns when every turn that was going on is over.
+    void settle_turns() noexcept;
 
   private:
     Lane& my_lane() noexcept;
@@ -138,11 +152,30 @@ class Transfers {
     Result<Request*> publish(Request& request);
     [[nodiscard]] uint64_t element_limit(const Route& route) const noexcept;
     void set_one_range(Request& request, const RangeSpec& spec) noexcept;
-    bool add_users(Request& request) noexcept;
 
+    /// Runs `work` in a turn of the lane that the request is in flight on. False: it is not.
+    template <typename Work> bool in_turn(Request& request, Work work) noexcept {
+        for (;;) {
+            Lane* lane = request.lane.load(std::memory_order_acquire);
+            if (!request.load().in_flight())
+                return false;
+            if (lane == nullptr)
+                continue; // being posted right now
+            lane->enter();
+            lane->progress(); // takes it out of the inbox
+            const bool mine =
+                request.lane.load(std::memory_order_relaxed) == lane && request.load().in_flight();
+            if (mine)
+                work(*lane);
+            lane->leave();
+            if (mine)
+                return true;
+        }
+    }
     Code begin_post(Request& request, uint64_t* before) noexcept;
     static Code undo_post(Request& request, uint64_t before, Code why) noexcept;
     Code launch(Request& request, const PostOptions& options, uint64_t before) noexcept;
+    Code undo_launch(Request& request, uint64_t before) noexcept;
 
     enum class Round : uint8_t { MOVED, IDLE, MUST_POLL, LANE_TAKEN };
     Round drive_for(Request& request, Lane& lane) noexcept;
@@ -163,7 +196,6 @@ class Transfers {
     SlotMap<Flight> flights_;
     SlotMap<CompletionQueue, 16> queues_;
     std::vector<std::unique_ptr<Lane>> lanes_;
-    std::atomic<uint32_t> next_lane_{0};
     std::unique_ptr<Progress> progress_;
 };
 

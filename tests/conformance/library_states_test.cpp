@@ -56,6 +56,26 @@ TEST_F(LibraryStates, PostedAgainAndAgain_movesTheBytesOfItsTime) {
     }
 }
 
+TEST_F(LibraryStates, DescribedInFlight_tellsHowFarItIs) {
+    Session session(slow_posix());
+    ScratchPath file;
+    const Transfer transfer =
+        session.request(session.wrap(source_), session.file(file.text(), source_.size()));
+    ASSERT_EQ(transfer.post(), NIXL_OK);
+
+    uint64_t before = 0;
+    for (auto now = transfer.describe(); now.status == NIXL_IN_PROGRESS;
+         now = transfer.describe()) {
+        EXPECT_EQ(now.bytes_wanted, source_.size());
+        EXPECT_LE(before, now.bytes_done);
+        EXPECT_LE(now.bytes_done, source_.size());
+        before = now.bytes_done;
+    }
+
+    EXPECT_EQ(transfer.wait(), NIXL_OK);
+    EXPECT_EQ(transfer.describe().bytes_done, source_.size());
+}
+
 TEST_F(LibraryStates, PostWhilePosted_isBusy) {
     Session session(slow_posix());
     ScratchPath file;

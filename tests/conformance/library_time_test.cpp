@@ -95,6 +95,21 @@ TEST_F(LibraryTime, DeadlinePassesWhileNobodyWaits_theCallbackIsToldOnce) {
     EXPECT_EQ(transfer.poll(), NIXL_TIMED_OUT);
 }
 
+TEST_F(LibraryTime, ErrorAskedForWhileTheRestIsOut_isThatOfTheDeadline) {
+    Session session(held());
+    const Transfer transfer = session.request(session.file(file_.text()), session.wrap(target_));
+    for (int round = 0; round < 20; ++round) {
+        const auto options = deadline(1 * MS);
+        nixl_status posted = NIXL_BUSY;
+        EXPECT_TRUE(eventually([&] { return (posted = transfer.post(&options)) != NIXL_BUSY; }));
+        ASSERT_EQ(posted, NIXL_OK);
+        std::string error;
+        EXPECT_TRUE(eventually([&] { return !(error = transfer.error()).empty(); }));
+        EXPECT_NE(error.find("deadline"), std::string::npos) << error;
+        EXPECT_EQ(transfer.describe().status, NIXL_TIMED_OUT);
+    }
+}
+
 TEST_F(LibraryTime, AfterItCameBack_theRequestServesAgain) {
     Session session(held());
     const nixl_buffer into = session.wrap(target_);

@@ -39,12 +39,12 @@ class RegionTableTest : public ::testing::Test {
 
 TEST_F(RegionTableTest, Handle_goesStaleWithItsRegion) {
     const nixl_buffer first = regions_.wrap(memory_, 64, NIXL_KIND_HOST, -1, 0).value();
-    ASSERT_TRUE(regions_.free(first).ok());
+    ASSERT_TRUE(regions_.release_unused(first).ok());
     const nixl_buffer second = regions_.wrap(memory_, 64, NIXL_KIND_HOST, -1, 0).value();
 
     EXPECT_EQ(regions_.find(first), nullptr);
     EXPECT_NE(regions_.find(second), nullptr);
-    EXPECT_EQ(regions_.free(first).error().code, Code::STALE);
+    EXPECT_EQ(regions_.release_unused(first).error().code, Code::STALE);
     EXPECT_EQ(regions_.find({1u << 30, 1}), nullptr);
 }
 
@@ -54,12 +54,12 @@ TEST_F(RegionTableTest, RegionInUse_isBusyAndStaysAsItWas) {
     Region& region = *regions_.find(buffer);
     ASSERT_TRUE(region.add_user(buffer.generation));
 
-    EXPECT_EQ(regions_.free(buffer).error().code, Code::BUSY);
+    EXPECT_EQ(regions_.release_unused(buffer).error().code, Code::BUSY);
 
     ASSERT_TRUE(region.add_user(buffer.generation)) << "still usable";
     region.remove_user();
     region.remove_user();
-    EXPECT_TRUE(regions_.free(buffer).ok());
+    EXPECT_TRUE(regions_.release_unused(buffer).ok());
     EXPECT_FALSE(region.add_user(buffer.generation)) << "no user after it was freed";
     EXPECT_EQ(region.users(), 0u);
 }
@@ -86,7 +86,7 @@ TEST_F(RegionTableTest, Registration_isMadeOnceAndUndoneWithTheRegion) {
     ASSERT_TRUE(regions_.ensure_registered(*regions_.find(buffer), backend, &hit).ok());
     EXPECT_TRUE(hit);
     EXPECT_EQ(stub_.attached, 1u);
-    ASSERT_TRUE(regions_.free(buffer).ok());
+    ASSERT_TRUE(regions_.release_unused(buffer).ok());
     EXPECT_EQ(stub_.detached, 1u);
 }
 
@@ -137,7 +137,7 @@ TEST_F(RegionTableTest, UsersOfAStaleHandle_neverReachTheNextRegion) {
     for (int i = 0; i < 20'000; ++i) {
         const nixl_buffer buffer = regions_.wrap(memory_, 64, NIXL_KIND_HOST, -1, 0).value();
         current.store(static_cast<uint64_t>(buffer.generation) << 32 | buffer.index);
-        while (!regions_.free(buffer).ok())
+        while (!regions_.release_unused(buffer).ok())
             ++busy;
     }
     stop.store(true);
