@@ -20,7 +20,7 @@ nixl_status nixl_request_describe(nixl_context context, nixl_request request,
     description.direct = slot->route->direct() ? 1 : 0;
     description.simulated = slot->route->simulated ? 1 : 0;
     description.first_bad_element = UINT64_MAX;
-    call->transfers().look_at(*slot, [&] {
+    call->transfers().look_at(*slot, request.generation, [&] {
         description.status = static_cast<nixl_status>(slot->load().status);
         description.bytes_wanted = slot->view.bytes;
         description.elements = slot->view.elements;
@@ -44,7 +44,7 @@ nixl_status nixl_request_error(nixl_context context, nixl_request request, nixl_
     if (slot == nullptr || out == nullptr)
         return fail(slot == nullptr ? Code::STALE : Code::INVALID_ARGUMENT,
                     slot == nullptr ? "the request was released" : "out is NULL");
-    call->transfers().look_at(*slot, [&] {
+    call->transfers().look_at(*slot, request.generation, [&] {
         const Code status = slot->load().status;
         if (status == Code::OK || status == Code::IN_PROGRESS)
             fill_error(Error(status, ""), out);

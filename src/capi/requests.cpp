@@ -39,7 +39,10 @@ nixl_status after_post(Context& context, Request& request, uint32_t generation, 
         return refuse_post(posted);
     if (!options.wait)
         return NIXL_OK;
-    return static_cast<nixl_status>(context.transfers().wait(request, generation, -1));
+    const Code code = context.transfers().wait(request, generation, -1);
+    if (code == Code::INTERRUPTED) // goes on, and its poster has stopped driving it
+        context.transfers().watch(request, generation);
+    return code == Code::STALE ? refuse_stale() : static_cast<nixl_status>(code);
 }
 
 } // namespace
@@ -57,8 +60,8 @@ nixl_status nixl_request_post(nixl_context context, nixl_request request,
     PostOptions options;
     if (const Code code = read_options(call->transfers(), given, options); code != Code::OK)
         return refuse_options(code);
-    return after_post(*call, *slot, request.generation, call->transfers().post(*slot, options),
-                      options);
+    return after_post(*call, *slot, request.generation,
+                      call->transfers().post(*slot, request.generation, options), options);
 }
 
 nixl_status nixl_request_post_indexed(nixl_context context, nixl_request request,
@@ -78,10 +81,10 @@ nixl_status nixl_request_post_indexed(nixl_context context, nixl_request request
         return refuse_options(code);
     uint64_t bad = 0;
     const uint32_t* targets = target_indices != nullptr ? target_indices : source_indices;
-    const Code posted = call->transfers().post_indexed(*slot, {source_indices, count},
-                                                       {targets, count}, options, &bad);
-    if (posted == Code::UNSUPPORTED)
-        return fail(posted, "the request was not made over two lists",
+    const Code posted = call->transfers().post_indexed(
+        *slot, request.generation, {source_indices, count}, {targets, count}, options, &bad);
+    if (posted == Code::NOT_FOUND)
+        return fail(Code::UNSUPPORTED, "the request was not made over two lists",
                     "use nixl_request_create_lists()");
     if (posted == Code::OUT_OF_RANGE || posted == Code::INVALID_ARGUMENT)
         return refuse_index(posted, bad, source_indices[bad], targets[bad]);
@@ -106,7 +109,7 @@ nixl_status nixl_transfer_start(nixl_context context, nixl_buffer source, nixl_b
         return fail(made.error());
     Request& slot = *made.value();
     *out = Transfers::handle_of(slot);
-    const Code posted = call->transfers().post(slot, options);
+    const Code posted = call->transfers().post(slot, out->generation, options);
     if (posted != Code::OK) {
         (void)call->transfers().release(slot, out->generation);
         *out = {};
@@ -119,8 +122,9 @@ nixl_status nixl_request_poll(nixl_context context, nixl_request request) {
     if (!call)
         return last_code();
     Request* slot = call->transfers().find(request);
-    return slot != nullptr ? static_cast<nixl_status>(call->transfers().poll(*slot))
-                           : refuse_stale();
+    return slot != nullptr
+               ? static_cast<nixl_status>(call->transfers().poll(*slot, request.generation))
+               : refuse_stale();
 }
 
 uint64_t nixl_request_poll_many(nixl_context context, const nixl_request* requests, uint64_t count,
@@ -129,9 +133,11 @@ uint64_t nixl_request_poll_many(nixl_context context, const nixl_request* reques
     uint64_t terminal = 0;
     for (uint64_t i = 0; i < count; ++i) {
         Request* slot = call ? call->transfers().find(requests[i]) : nullptr;
-        out[i] = !call             ? last_code()
-                 : slot == nullptr ? refuse_stale()
-                                   : static_cast<nixl_status>(call->transfers().poll(*slot));
+        out[i] =
+            !call ? last_code()
+            : slot == nullptr
+                ? refuse_stale()
+                : static_cast<nixl_status>(call->transfers().poll(*slot, requests[i].generation));
         terminal += out[i] != NIXL_IN_PROGRESS ? 1 : 0;
     }
     return terminal;
@@ -158,8 +164,8 @@ nixl_status nixl_request_cancel(nixl_context context, nixl_request request) {
     Request* slot = call->transfers().find(request);
     if (slot == nullptr)
         return refuse_stale();
-    call->transfers().cancel(*slot);
-    return NIXL_OK;
+    return call->transfers().cancel(*slot, request.generation) == Code::OK ? NIXL_OK
+                                                                           : refuse_stale();
 }
 
 nixl_status nixl_request_release(nixl_context context, nixl_request request) {

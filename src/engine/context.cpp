@@ -253,7 +253,8 @@ void Context::count(uint32_t counter, uint64_t add) noexcept {
 }
 
 void Context::wake(void* host_queue) noexcept {
-    static_cast<LaneQueue*>(host_queue)->lane->notify();
+    const auto& queue = *static_cast<LaneQueue*>(host_queue);
+    queue.lane->wake(queue);
 }
 
 Code Context::run(void (*work)(void*), void* argument) { return pool_->run(work, argument); }

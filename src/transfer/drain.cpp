@@ -35,6 +35,8 @@ bool Transfers::drive_until(bool (*done)(void*), void* argument, uint64_t deadli
         const bool moved = drive();
         if (done(argument))
             return true;
+        if (waits_refused_.load(std::memory_order_relaxed))
+            return false;
         const int64_t left = remaining_ns(deadline);
         if (left == 0)
             return false;
@@ -47,7 +49,7 @@ bool Transfers::drive_until(bool (*done)(void*), void* argument, uint64_t deadli
                 again = true;
                 continue;
             }
-            again |= lane->assist() || !lane->arm();
+            again |= lane->assist() != Lane::Help::NOTHING || !lane->arm();
             lane->collect_fds(fds);
             lane->leave();
         }

@@ -74,7 +74,6 @@ Result<Request*> Transfers::create_lists(nixl_list source_handle, nixl_list targ
                                       " list was released");
     NIXL_ASSIGN_OR_RETURN(Request * request, take_slot());
     SlotGuard guard(*this, *request);
-    request->whole = false;
     source->requests.fetch_add(1);
     target->requests.fetch_add(1);
     request->lists = std::make_unique<IndexedLists>();
@@ -82,8 +81,8 @@ Result<Request*> Transfers::create_lists(nixl_list source_handle, nixl_list targ
     lists.source = source;
     lists.target = target;
     NIXL_RETURN_IF_ERROR(bind_lists(*request, *source, *target));
-    const uint64_t limit = element_limit(*request->route);
-    if (limit != 0 && std::max(source->longest, target->longest) > limit)
+    const uint64_t limit = request->route->max_element_bytes;
+    if (limit != 0 && lists.longest() > limit)
         return Error(Code::UNSUPPORTED,
                      "blocks of more than " + std::to_string(limit) + " bytes in lists over " +
                          request->route->name(),
@@ -159,14 +158,14 @@ Code Transfers::expand_indices(Request& request, std::span<const uint32_t> sourc
     return Code::OK;
 }
 
-Code Transfers::post_indexed(Request& request, std::span<const uint32_t> source,
-                             std::span<const uint32_t> target, const PostOptions& options,
-                             uint64_t* bad) noexcept {
+Code Transfers::post_indexed(Request& request, uint32_t generation,
+                             std::span<const uint32_t> source, std::span<const uint32_t> target,
+                             const PostOptions& options, uint64_t* bad) noexcept {
     uint64_t before = 0;
-    if (request.lists == nullptr)
-        return Code::UNSUPPORTED;
-    if (const Code code = begin_post(request, &before); code != Code::OK)
+    if (const Code code = begin_post(request, generation, &before); code != Code::OK)
         return code;
+    if (request.lists == nullptr)
+        return undo_post(request, before, Code::NOT_FOUND);
     if (const Code code = expand_indices(request, source, target, bad); code != Code::OK)
         return undo_post(request, before, code);
     request.direct.aim(request.view, request.pairs(), request.pair_count);

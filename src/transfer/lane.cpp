@@ -13,6 +13,17 @@
 
 namespace nixl::core {
 
+namespace {
+
+/// What fell due inside a callback: run after it, so that callbacks that post never nest.
+std::vector<DueCallback>& due_later() noexcept {
+    // allow(hot): touched only when callbacks run.
+    thread_local std::vector<DueCallback> later;
+    return later;
+}
+
+} // namespace
+
 Lane::Lane(Transfers& shared, uint32_t lane_number) : number(lane_number), shared_(shared) {
     // allow(hot): at start-up.
     due_.reserve(64); // callbacks of one turn; grows only beyond that
@@ -61,12 +72,12 @@ void Lane::deliver(const DueCallback& due) noexcept {
     ThreadRole& role = thread_role();
     if (role.in_callback != 0) {
         // allow(hot): only when a callback ends another transfer.
-        role.later.push_back(due);
+        due_later().push_back(due);
         return;
     }
     run_callback(due);
-    while (!role.later.empty()) {
-        const std::vector<DueCallback> now = std::exchange(role.later, {});
+    while (!due_later().empty()) {
+        const std::vector<DueCallback> now = std::exchange(due_later(), {});
         for (const DueCallback& next : now)
             run_callback(next);
     }
@@ -127,8 +138,11 @@ void Lane::start(Request& request) noexcept {
     const PostOptions& options = request.options;
     const bool wants_background = options.done != nullptr || !request.route->self_driven ||
                                   (options.queue != nullptr && options.queue->armed());
+    request.started = true;
     if (!options.wait && wants_background)
         keep_watched(request);
+    if (options.deadline_ns != 0)
+        count_deadline(request, true);
     const uint32_t backend = request.direct.backend;
     const bool direct = request.pipeline == nullptr;
     starting_ = &request;
@@ -150,7 +164,7 @@ void Lane::begin_flights(Request& request) noexcept {
         return;
     }
     request.open_flights = 1;
-    if (request.direct.view->elements != 0)
+    if (request.direct.view->elements != 0 && !request.stopped)
         submit(request.direct);
     settle(request.direct);
 }
@@ -209,12 +223,19 @@ void Lane::keep_watched(Request& request) noexcept {
     if (request.background)
         return;
     request.background = true;
-    background_.store(background_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    background_.fetch_add(1);
+}
+
+void Lane::count_deadline(Request& request, bool counted) noexcept {
+    request.timed = counted;
+    timed_ += counted ? 1 : -1u;
+    changed_ = true; // who sleeps has to sleep no longer than this
 }
 
 void Lane::mark_busy(LaneQueue& queue) noexcept {
     const uint32_t bit = 1u << queue.backend->number;
     busy_queues_ |= bit;
+    changed_ = true; // who sleeps has not armed it
     if (queue.fd < 0)
         return;
     fd_queues_.fetch_or(bit);

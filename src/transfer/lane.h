@@ -28,14 +28,14 @@ struct DueCallback {
     Lane* lane;
 };
 
-/// Whether this thread is inside a completion callback, and whether it is a progress thread.
+/// What the calling thread is doing. Trivial, so that a look at it costs a load.
 struct ThreadRole {
     uint32_t in_callback = 0;
-    bool progress = false;
-    /// What fell due inside a callback: run after it, so that callbacks that post never nest.
-    std::vector<DueCallback> later;
+    uint32_t lane_hint = 0;                 ///< one-based; 0: none chosen yet
+    const Transfers* progress_of = nullptr; ///< whose progress thread this is
 };
-[[nodiscard]] ThreadRole& thread_role() noexcept;
+extern thread_local constinit ThreadRole my_role __attribute__((tls_model("initial-exec")));
+[[nodiscard]] inline ThreadRole& thread_role() noexcept { return my_role; }
 
 /// The tag of notifications that are sent on their own; nobody waits for their completions.
 inline constexpr uint64_t NOTIFICATION_TAG = UINT64_MAX;
@@ -46,6 +46,7 @@ struct LaneQueue {
     Backend* backend = nullptr;
     void* queue = nullptr;
     int fd = -1;
+    bool fd_lost = false;   ///< it has one, and no descriptor was left to sleep on it with
     uint64_t in_flight = 0; ///< elements
 };
 
@@ -58,9 +59,9 @@ class Lane {
 
     // ---- Turns (any thread) -------------------------------------------------------------------
     [[nodiscard]] bool try_enter() noexcept {
-        // acquire: pairs with leave(), the turns of a lane happen one after the other
-        return driver_.load(std::memory_order_relaxed) == 0 &&
-               driver_.exchange(1, std::memory_order_acquire) == 0;
+        // Sequentially consistent: after a push to the inbox (either the driver sees it when it
+        // leaves, or we see the lane free), and before a look at regions that are being freed.
+        return driver_.load() == 0 && driver_.exchange(1) == 0;
     }
     /// Waits for its turn; drivers never sleep in theirs, so it comes soon.
     void enter() noexcept;
@@ -76,13 +77,16 @@ class Lane {
     // ---- Driving ------------------------------------------------------------------------------
     /// Takes completions and submits what waits for room. Whether anything moved.
     bool progress() noexcept;
+    enum class Help : uint8_t { NOTHING, SOME, INTERRUPTED };
     /// Lets a backend do part of the work on this thread.
-    bool assist() noexcept;
+    Help assist() noexcept;
     /// Asks every busy backend for a wake. False: poll again first.
     bool arm() noexcept;
     /// Reports what is past its deadline; returns the next deadline, 0 for none.
     uint64_t expire(uint64_t now) noexcept;
     void cancel(Request& request) noexcept;
+    /// Nobody may wait for it: the progress thread looks after it until it is over.
+    void keep_watched(Request& request) noexcept;
     void cancel_all() noexcept;
     void report_stuck() noexcept;
     void close_queues() noexcept;
@@ -131,16 +135,18 @@ class Lane {
         return result;
     }
     [[nodiscard]] bool has_sleepers() const noexcept { return sleepers_.load() != 0; }
-    [[nodiscard]] uint32_t background() const noexcept {
-        return background_.load(std::memory_order_relaxed);
-    }
+    /// Sequentially consistent with Progress: it sees the request, or the nudge sees it asleep.
+    [[nodiscard]] uint32_t background() const noexcept { return background_.load(); }
     [[nodiscard]] bool has_inbox() const noexcept { return inbox_.load() != nullptr; }
-    [[nodiscard]] bool has_pending() const noexcept { return pending_ != nullptr; }
+    /// Whether a request in flight has a deadline. The driver's.
+    [[nodiscard]] bool has_deadlines() const noexcept { return timed_ != 0; }
+    /// The backend says that poll() of this queue has work, though nothing of ours is in flight.
+    void wake(const LaneQueue& queue) noexcept;
+    [[nodiscard]] bool woken() const noexcept { return woken_.load() != 0; }
     /// Set while the progress thread sleeps on this lane.
     std::atomic<bool> watched{false};
     /// Appends the descriptors of busy queues. The driver's.
     void collect_fds(std::vector<int>& out) const;
-    [[nodiscard]] bool busy() const noexcept { return active_ != nullptr; }
     [[nodiscard]] Request* first_active() const noexcept { return active_; }
     /// Whether something has to be tried again of which nobody will tell us.
     [[nodiscard]] bool must_be_polled() const noexcept;
@@ -151,12 +157,11 @@ class Lane {
 
   private:
     void start(Request& request) noexcept;
+    void count_deadline(Request& request, bool counted) noexcept;
     void begin_flights(Request& request) noexcept;
     bool drain_inbox() noexcept;
     Result<void> open_queue(LaneQueue& queue, uint32_t backend) noexcept;
     void keep_pending(Flight& flight) noexcept;
-    /// Nobody may wait for it: the progress thread looks after it until it is over.
-    void keep_watched(Request& request) noexcept;
     void mark_busy(LaneQueue& queue) noexcept;
     void measure(Request& request, Code status) noexcept;
     size_t take_due(std::array<DueCallback, 8>& out) noexcept;
@@ -179,6 +184,7 @@ class Lane {
     uint32_t busy_queues_ = 0; ///< bit per queue with elements in flight
     Request* active_ = nullptr;
     Request* starting_ = nullptr; ///< by start(), until it is over
+    uint32_t timed_ = 0;          ///< requests with a deadline
     Flight* pending_ = nullptr;   ///< first in, first out
     Flight** pending_end_ = &pending_;
     std::vector<DueCallback> due_;
@@ -187,6 +193,7 @@ class Lane {
     alignas(64) std::atomic<uint32_t> driver_{0};
     std::atomic<Request*> inbox_{nullptr};
     std::atomic<uint32_t> background_{0};
+    std::atomic<uint32_t> woken_{0}; ///< bit per queue to poll once
     alignas(64) std::atomic<uint32_t> epoch_{0};
     std::atomic<uint32_t> sleepers_{0};
     std::atomic<bool> fd_sleeper_{false}; ///< one sleeper polls descriptors, the others the epoch

@@ -32,7 +32,8 @@ Result<void> Lane::open_queue(LaneQueue& queue, uint32_t number_of_backend) noex
         if (auto made = EventFd::create(); made.ok())
             wake_.emplace(std::move(made).value());
     }
-    queue.fd = wake_ ? fd : -1; // without a descriptor to wake the sleeper it is polled in slices
+    queue.fd = wake_ ? fd : -1;
+    queue.fd_lost = fd >= 0 && !wake_; // nothing could wake the sleeper: it is polled in slices
     return {};
 }
 
@@ -60,7 +61,8 @@ void Lane::contract_broken(const LaneQueue& queue, const char* what) noexcept {
 }
 
 void Lane::measure(Request& request, Code status) noexcept {
-    request.completed_ns = now_ns();
+    if (request.completed_ns == 0) // the backend did not say
+        request.completed_ns = now_ns();
     if (request.measured)
         shared_.telemetry().finished(request.completed_ns, request.bytes_done, status != Code::OK);
     if (request.staged_bytes != 0)
@@ -73,7 +75,11 @@ void Lane::cancel(Request& request) noexcept {
     request.cancelled = request.stopped = true;
     const auto stop = [this](Flight& flight) {
         const LaneQueue& queue = queues_[flight.backend];
-        if (flight.completed != flight.accepted() && queue.backend->table().cancel != nullptr)
+        if (flight.completed == flight.accepted())
+            return;
+        // One that cannot fence goes on to its end: CANCELLED must mean that nothing writes.
+        const bool fences = (queue.backend->caps().flags & NIXL_CAP_CANCEL_FENCES) != 0;
+        if (fences && queue.backend->table().cancel != nullptr)
             queue.backend->table().cancel(queue.queue, flight.batch.tag);
     };
     if (request.pipeline == nullptr)
@@ -97,6 +103,8 @@ void Lane::orphan(Request& request) noexcept {
 
 uint64_t Lane::expire(uint64_t now) noexcept {
     uint64_t next = 0;
+    if (timed_ == 0)
+        return next;
     for (Request *request = active_, *following = nullptr; request != nullptr;
          request = following) {
         following = request->active_next; // cancel() may end it
@@ -144,14 +152,21 @@ void Lane::close_queues() noexcept {
     }
 }
 
-bool Lane::assist() noexcept {
+Lane::Help Lane::assist() noexcept {
     for (uint32_t left = busy_queues_; left != 0; left &= left - 1) {
         const LaneQueue& queue = queues_[static_cast<size_t>(std::countr_zero(left))];
         const auto& table = queue.backend->table();
-        if (table.assist != nullptr && table.assist(queue.queue) != 0)
-            return true;
+        const int helped = table.assist != nullptr ? table.assist(queue.queue) : 0;
+        if (helped != 0)
+            return helped == 2 ? Help::INTERRUPTED : Help::SOME;
     }
-    return false;
+    return Help::NOTHING;
+}
+
+void Lane::wake(const LaneQueue& queue) noexcept {
+    if (queue.backend != nullptr)
+        woken_.fetch_or(1u << queue.backend->number);
+    notify();
 }
 
 bool Lane::arm() noexcept {
@@ -170,7 +185,7 @@ bool Lane::must_be_polled() const noexcept {
             return true; // refused though idle: no completion will tell when to offer it again
     for (uint32_t left = busy_queues_; left != 0; left &= left - 1) {
         const LaneQueue& queue = queues_[static_cast<size_t>(std::countr_zero(left))];
-        if (queue.fd < 0 && queue.backend->table().arm == nullptr)
+        if (queue.fd < 0 && (queue.backend->table().arm == nullptr || queue.fd_lost))
             return true;
     }
     return false;

@@ -26,7 +26,10 @@ uint64_t element_bytes(const Flight& flight, uint64_t element) noexcept {
 
 bool Lane::progress() noexcept {
     bool moved = false;
-    for (uint32_t left = busy_queues_; left != 0; left &= left - 1)
+    uint32_t left = busy_queues_;
+    if (woken_.load(std::memory_order_relaxed) != 0)
+        left |= woken_.exchange(0);
+    for (; left != 0; left &= left - 1)
         moved |= poll_queue(queues_[static_cast<size_t>(std::countr_zero(left))]);
     if (pending_ != nullptr)
         moved |= retry_pending();
@@ -37,16 +40,18 @@ bool Lane::progress() noexcept {
 
 bool Lane::poll_queue(LaneQueue& queue) noexcept {
     bool moved = false;
-    for (uint32_t round = 0; round < POLL_ROUNDS && queue.in_flight != 0; ++round) {
+    if (queue.queue == nullptr)
+        return false;
+    for (uint32_t round = 0; round < POLL_ROUNDS; ++round) {
         nixl_completion entries[POLL_ENTRIES];
         const uint32_t count = queue.backend->table().poll(queue.queue, entries, POLL_ENTRIES);
         for (uint32_t i = 0; i < count; ++i)
             complete(queue, entries[i]);
         moved |= count != 0;
-        if (count < POLL_ENTRIES)
+        if (count < POLL_ENTRIES || queue.in_flight == 0)
             break;
     }
-    if (queue.in_flight == 0 && queue.backend != nullptr) {
+    if (queue.in_flight == 0) {
         busy_queues_ &= ~(1u << queue.backend->number);
         if (queue.fd >= 0)
             fd_queues_.fetch_and(~(1u << queue.backend->number));
@@ -71,6 +76,8 @@ void Lane::complete(LaneQueue& queue, const nixl_completion& done) noexcept {
         return;
     }
     Request& request = *flight->request;
+    if (done.completed_ns > request.completed_ns)
+        request.completed_ns = done.completed_ns;
     queue.in_flight -= done.element_count;
     flight->completed += done.element_count;
     if (done.status != NIXL_OK) {
@@ -184,7 +191,9 @@ void Lane::finish_flight(Flight& flight) noexcept {
 
 void Lane::finish(Request& request) noexcept {
     Code status = request.error;
-    if (status == Code::OK && request.bytes_done != request.view.bytes)
+    const uint64_t legs_between = request.route->leg_count - 1;
+    if (status == Code::OK && (request.bytes_done != request.view.bytes ||
+                               request.staged_bytes != legs_between * request.view.bytes))
         status = request.cancelled ? Code::CANCELLED : Code::INTERNAL;
     if (request.counted)
         Transfers::remove_users(request);
@@ -195,10 +204,11 @@ void Lane::finish(Request& request) noexcept {
         request.pipeline->end(shared_);
     if (request.background) {
         request.background = false;
-        background_.store(background_.load(std::memory_order_relaxed) - 1,
-                          std::memory_order_relaxed);
+        background_.fetch_sub(1);
     }
-    if (request.posted_ns != 0)
+    if (request.timed)
+        count_deadline(request, false);
+    if (request.posted_ns != 0 || request.options.queue != nullptr)
         measure(request, status);
     changed_ = true;
     if (request.orphaned) { // reported when it was released
@@ -210,8 +220,7 @@ void Lane::finish(Request& request) noexcept {
     if (state.phase == Phase::DRAINING) { // reported at its deadline
         shared_.telemetry().abandoned(-1);
         request.lane.store(nullptr, std::memory_order_relaxed);
-        request.state.store(RequestState{Phase::IDLE, state.status}.pack(),
-                            std::memory_order_release);
+        request.set(Phase::IDLE, state.status);
         return;
     }
     report(request, status, Phase::IDLE);
@@ -222,7 +231,7 @@ void Lane::report(Request& request, Code status, Phase phase) noexcept {
     if (request.options.queue == nullptr && request.options.done == nullptr) {
         if (phase == Phase::IDLE)
             request.lane.store(nullptr, std::memory_order_relaxed);
-        request.state.store(RequestState{phase, status}.pack(), std::memory_order_release);
+        request.set(phase, status);
         return;
     }
     // After the store below another thread may post it again: everything is read before.
@@ -241,7 +250,7 @@ void Lane::report(Request& request, Code status, Phase phase) noexcept {
         request.callbacks_running.fetch_add(1, std::memory_order_relaxed);
     if (phase == Phase::IDLE)
         request.lane.store(nullptr, std::memory_order_relaxed);
-    request.state.store(RequestState{phase, status}.pack(), std::memory_order_release);
+    request.set(phase, status);
     if (options.queue != nullptr)
         options.queue->push(event);
     if (options.done != nullptr)

@@ -84,6 +84,10 @@ struct IndexedLists {
 
     ~IndexedLists();
     [[nodiscard]] bool by_backend() const noexcept { return prepared_source != nullptr; }
+    /// Bytes of the longest block of either.
+    [[nodiscard]] uint64_t longest() const noexcept {
+        return source->longest > target->longest ? source->longest : target->longest;
+    }
     [[nodiscard]] uint32_t pair(uint32_t source_buffer, uint32_t target_buffer) const noexcept {
         return source_buffer * static_cast<uint32_t>(target->buffers.size()) + target_buffer;
     }

@@ -48,7 +48,9 @@ Result<Request*> Transfers::take_slot() {
                      "all " + std::to_string(requests_.limit()) + " request slots are in use",
                      "release requests, or raise request_slots");
     request->direct.request = request;
-    request->runs_borrowed = false;
+    request->runs_borrowed = request->whole = false;
+    request->view = {};
+    request->forget_post();
     return request;
 }
 
@@ -123,10 +125,11 @@ Result<void> Transfers::bind(Request& request, std::span<const nixl_buffer> sour
         if (target.read_only())
             return Error(Code::PERMISSION_DENIED, "the target buffer is read-only",
                          "wrap writable memory, or open the file for writing");
-        if (source.kind_class.kind != route.legs[0].source_kind ||
-            target.kind_class.kind != route.legs[route.leg_count - 1].target_kind)
-            return Error(Code::UNSUPPORTED, "one request mixes buffers of different kinds",
-                         "make one request per pair of kinds");
+        if (source.class_number != uses[0].region->class_number ||
+            target.class_number != uses[1].region->class_number)
+            return Error(Code::UNSUPPORTED,
+                         "one request mixes buffers of different kinds, devices or peers",
+                         "make one request per pair of kinds, devices and peers");
         NIXL_ASSIGN_OR_RETURN(pairs[i].source, register_end(source, *route.legs[0].backend));
         NIXL_ASSIGN_OR_RETURN(pairs[i].target,
                               register_end(target, *route.legs[route.leg_count - 1].backend));
@@ -172,23 +175,24 @@ uint64_t Transfers::element_limit(const Route& route) const noexcept {
 }
 
 Result<Request*> Transfers::publish(Request& request) {
-    if (!request.route->direct() && request.view.elements != 0) {
+    if (!request.route->direct() && (request.view.elements != 0 || request.lists != nullptr)) {
         // At least as long as the longest element: chunk_size may have changed since it was cut.
         uint64_t longest = chunk_bytes_.load(std::memory_order_relaxed);
         for (uint64_t i = 0; i < request.view.run_count; ++i)
             longest = std::max(longest, request.view.runs[i].bytes);
+        if (request.lists != nullptr)
+            longest = std::max(longest, request.lists->longest());
         request.pipeline =
             std::make_unique<Pipeline>(request, longest, chunks_.load(std::memory_order_relaxed));
     }
     request.direct.aim(request.view, request.pairs(), request.pair_count);
-    request.state.store(RequestState{Phase::IDLE, Code::OK}.pack(), std::memory_order_release);
+    request.set(Phase::IDLE, Code::OK);
     return &request;
 }
 
 Result<Request*> Transfers::create_range(const RangeSpec& spec) {
     NIXL_ASSIGN_OR_RETURN(Request * request, take_slot());
     SlotGuard guard(*this, *request);
-    request->whole = false;
     NIXL_RETURN_IF_ERROR(
         bind(*request, std::span(&spec.source, 1), std::span(&spec.target, 1), spec.bytes));
     const Region& source = *request->inline_uses[0].region;
@@ -273,7 +277,6 @@ Result<Request*> Transfers::create_runs(RunsSpec spec) {
         bytes = std::max(bytes, run.bytes); // long elements decide the size class
     NIXL_ASSIGN_OR_RETURN(Request * request, take_slot());
     SlotGuard guard(*this, *request);
-    request->whole = false;
     NIXL_RETURN_IF_ERROR(bind(*request, spec.sources, spec.targets, bytes));
     NIXL_RETURN_IF_ERROR(set_runs(*request, std::move(spec)));
     guard.keep();

@@ -55,7 +55,7 @@ void Progress::nudge() noexcept {
 }
 
 void Progress::serve() {
-    thread_role().progress = true;
+    thread_role().progress_of = &shared_;
     while (!stopping_.load()) {
         const bool all = shared_.armed_queues() != 0;
         uint64_t next_deadline = 0;
@@ -69,8 +69,8 @@ void Progress::serve() {
 bool Progress::drive_lanes(bool all, uint64_t* next_deadline) {
     bool moved = false;
     for (const auto& lane : shared_.lanes()) {
-        if (!(all || lane->background() != 0 || lane->has_inbox()) || lane->has_sleepers() ||
-            !lane->try_enter())
+        if (!(all || lane->background() != 0 || lane->has_inbox() || lane->woken()) ||
+            lane->has_sleepers() || !lane->try_enter())
             continue;
         moved |= lane->progress();
         const uint64_t deadline = lane->expire(now_ns());
@@ -96,6 +96,9 @@ void Progress::sleep(bool all, uint64_t next_deadline) {
             continue;
         }
         again |= !lane->arm() || lane->progress();
+        const uint64_t deadline = lane->expire(now_ns());
+        if (deadline != 0 && (next_deadline == 0 || deadline < next_deadline))
+            next_deadline = deadline;
         slices |= lane->must_be_polled();
         lane->collect_fds(fds);
         lane->leave();

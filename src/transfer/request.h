@@ -78,7 +78,7 @@ struct RegionUse {
 };
 
 /// Who owns the request now. One word with the visible status, so that both change at once.
-enum class Phase : uint32_t {
+enum class Phase : uint8_t {
     FREE,
     IDLE,    ///< made, or terminal: may be posted or released
     POSTED,  ///< in flight, reported as IN_PROGRESS
@@ -88,12 +88,16 @@ enum class Phase : uint32_t {
 struct RequestState {
     Phase phase;
     Code status;
+    uint32_t generation = 0; ///< of the slot, so that nobody moves a request that took its place
 
     [[nodiscard]] constexpr uint64_t pack() const noexcept {
-        return static_cast<uint64_t>(phase) << 32 | static_cast<uint32_t>(status);
+        return static_cast<uint64_t>(generation) << 32 | static_cast<uint64_t>(phase) << 8 |
+               static_cast<uint8_t>(status);
     }
     static RequestState unpack(uint64_t word) noexcept {
-        return {static_cast<Phase>(word >> 32), static_cast<Code>(static_cast<int32_t>(word))};
+        return {static_cast<Phase>(word >> 8 & 0xff),
+                static_cast<Code>(static_cast<int8_t>(word & 0xff)),
+                static_cast<uint32_t>(word >> 32)};
     }
     [[nodiscard]] bool in_flight() const noexcept {
         return phase == Phase::POSTED || phase == Phase::DRAINING;
@@ -119,7 +123,8 @@ struct IndexedLists;
 /// the driver of the lane.
 struct Request : Slot {
     std::atomic<uint64_t> state{RequestState{Phase::FREE, Code::OK}.pack()};
-    std::atomic<Lane*> lane{nullptr}; ///< of the present post
+    std::atomic<Lane*> lane{nullptr}; ///< of the present post, while it is in flight
+    std::atomic<Lane*> home{nullptr}; ///< of the last post; tells waiters when a callback is over
     std::atomic<uint32_t> callbacks_running{0};
 
     // Prepared.
@@ -155,6 +160,8 @@ struct Request : Slot {
     int32_t detail = 0;
     uint32_t bad_leg = 0;
     uint32_t open_flights = 0;
+    bool started = false;    ///< by the driver; until then nobody else ends it
+    bool timed = false;      ///< counted by its lane as one with a deadline
     bool stopped = false;    ///< submits nothing more
     bool cancelled = false;  ///< because it was asked to
     bool orphaned = false;   ///< released in flight: the slot is freed by the last completion
@@ -177,6 +184,20 @@ struct Request : Slot {
     }
     [[nodiscard]] RequestState load() const noexcept {
         return RequestState::unpack(state.load(std::memory_order_acquire));
+    }
+    /// By its owner: who made it, or the driver.
+    void set(Phase phase, Code status) noexcept {
+        const uint32_t mine = generation.load(std::memory_order_relaxed);
+        state.store(RequestState{phase, status, mine}.pack(), std::memory_order_release);
+    }
+    /// As if it had never been posted.
+    void forget_post() noexcept {
+        posted_ns = completed_ns = 0;
+        bytes_done = elements_done = staged_bytes = 0;
+        first_bad = UINT64_MAX;
+        error = Code::OK;
+        detail = 0;
+        started = stopped = cancelled = background = false;
     }
 };
 

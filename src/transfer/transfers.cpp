@@ -19,18 +19,18 @@ constexpr uint32_t SPIN_ROUNDS = 200;
 // is busy with work of its own.
 constexpr int64_t SLICE_NS = 50'000;
 
+constexpr uint32_t MAX_HINT = 1u << 30;
 std::atomic<uint32_t> next_hint{0};
 
 } // namespace
 
-ThreadRole& thread_role() noexcept {
-    thread_local ThreadRole role;
-    return role;
-}
+thread_local constinit ThreadRole my_role;
 
 Lane& Transfers::my_lane() noexcept {
     // A hint that outlives nothing: any lane serves, the same one is merely free more often.
-    thread_local const uint32_t hint = next_hint.fetch_add(1, std::memory_order_relaxed);
+    uint32_t& hint = thread_role().lane_hint;
+    if (hint == 0)
+        hint = next_hint.fetch_add(1, std::memory_order_relaxed) % MAX_HINT + 1;
     return *lanes_[hint % lanes_.size()];
 }
 
@@ -76,14 +76,16 @@ bool Transfers::add_users(Request& request) noexcept {
     return true;
 }
 
-Code Transfers::begin_post(Request& request, uint64_t* before) noexcept {
+Code Transfers::begin_post(Request& request, uint32_t generation, uint64_t* before) noexcept {
     *before = request.state.load(std::memory_order_relaxed);
-    constexpr uint64_t POSTED = RequestState{Phase::POSTED, Code::IN_PROGRESS}.pack();
+    const uint64_t posted = RequestState{Phase::POSTED, Code::IN_PROGRESS, generation}.pack();
     do {
-        const Phase phase = RequestState::unpack(*before).phase;
-        if (phase != Phase::IDLE)
-            return phase == Phase::FREE ? Code::STALE : Code::BUSY;
-    } while (!request.state.compare_exchange_weak(*before, POSTED, std::memory_order_acquire));
+        const RequestState state = RequestState::unpack(*before);
+        if (state.generation != generation || state.phase == Phase::FREE)
+            return Code::STALE;
+        if (state.phase != Phase::IDLE)
+            return Code::BUSY;
+    } while (!request.state.compare_exchange_weak(*before, posted, std::memory_order_acquire));
     return Code::OK;
 }
 
@@ -92,9 +94,9 @@ Code Transfers::undo_post(Request& request, uint64_t before, Code why) noexcept 
     return why;
 }
 
-Code Transfers::post(Request& request, const PostOptions& options) noexcept {
+Code Transfers::post(Request& request, uint32_t generation, const PostOptions& options) noexcept {
     uint64_t before = 0;
-    if (const Code code = begin_post(request, &before); code != Code::OK)
+    if (const Code code = begin_post(request, generation, &before); code != Code::OK)
         return code;
     if (request.lists != nullptr) {
         if (request.lists->all.runs == nullptr)
@@ -119,13 +121,7 @@ Code Transfers::launch(Request& request, const PostOptions& options, uint64_t be
         return undo_post(request, before, refused);
     request.options = options;
     request.deadline.store(0, std::memory_order_relaxed);
-    request.posted_ns = 0;
-    request.completed_ns = 0;
-    request.bytes_done = request.elements_done = request.staged_bytes = 0;
-    request.first_bad = UINT64_MAX;
-    request.error = Code::OK;
-    request.detail = 0;
-    request.stopped = request.cancelled = request.background = false;
+    request.forget_post();
     request.measured = telemetry_.enabled();
     if (request.measured)
         request.posted_ns = telemetry_.started();
@@ -141,6 +137,7 @@ Code Transfers::launch(Request& request, const PostOptions& options, uint64_t be
     flight.rewind();
     Lane::address(flight);
     Lane& lane = my_lane();
+    request.home.store(&lane, std::memory_order_relaxed);
     request.lane.store(&lane, std::memory_order_release);
     return lane.post(request) == Code::OK ? Code::OK : undo_launch(request, before);
 }
@@ -157,78 +154,92 @@ Code Transfers::undo_launch(Request& request, uint64_t before) noexcept {
     return undo_post(request, before, Code::STALE);
 }
 
-Code Transfers::poll(Request& request) noexcept {
+Code Transfers::poll(Request& request, uint32_t generation) noexcept {
     RequestState state = request.load();
-    if (state.phase != Phase::POSTED)
-        return state.status;
-    Lane* lane = request.lane.load(std::memory_order_acquire);
-    if (lane != nullptr && lane->try_enter()) {
-        lane->progress();
-        if (request.deadline.load(std::memory_order_relaxed) != 0)
-            lane->expire(now_ns());
-        lane->leave();
-        state = request.load();
+    if (state.phase == Phase::POSTED && state.generation == generation) {
+        Lane* lane = request.lane.load(std::memory_order_acquire);
+        if (lane != nullptr && lane->try_enter()) {
+            lane->progress();
+            if (lane->has_deadlines())
+                lane->expire(now_ns());
+            lane->leave();
+            state = request.load();
+        }
     }
-    return state.status;
+    return state.generation == generation ? state.status : Code::STALE;
 }
 
-/// One round of a wait, as the driver if the lane is free.
 Transfers::Round Transfers::drive_for(Request& request, Lane& lane) noexcept {
+    using Outcome = Round::Outcome;
+    Round round;
     if (!lane.try_enter())
-        return Round::LANE_TAKEN;
-    Round round = lane.progress() ? Round::MOVED : Round::IDLE;
-    if (request.deadline.load(std::memory_order_relaxed) != 0)
-        lane.expire(now_ns());
-    if (round == Round::IDLE && request.load().phase == Phase::POSTED) {
-        if (lane.assist())
-            round = Round::MOVED;
-        else if (!lane.arm())
-            round = Round::MOVED;
+        return round;
+    round.outcome = lane.progress() ? Outcome::MOVED : Outcome::IDLE;
+    if (lane.has_deadlines())
+        round.next_deadline = lane.expire(now_ns());
+    const bool in_flight = request.load().phase == Phase::POSTED;
+    if (round.outcome == Outcome::IDLE) {
+        const Lane::Help help = in_flight ? lane.assist() : Lane::Help::NOTHING;
+        if (help == Lane::Help::INTERRUPTED)
+            round.outcome = Outcome::INTERRUPTED;
+        else if (help == Lane::Help::SOME || !lane.arm())
+            round.outcome = Outcome::MOVED;
         else if (lane.must_be_polled())
-            round = Round::MUST_POLL;
+            round.outcome = Outcome::MUST_POLL;
+        // Posted, but still on its way to the lane: nobody will tell.
+        else if (in_flight && request.lane.load(std::memory_order_relaxed) != &lane)
+            round.outcome = Outcome::LANE_TAKEN;
     }
     lane.leave();
     return round;
 }
 
 Code Transfers::wait(Request& request, uint32_t generation, int64_t timeout_ns) noexcept {
+    using Outcome = Round::Outcome;
     const bool nested = thread_role().in_callback != 0;
     // Kept from the look that found it over: another thread may post it again right after.
-    Code status = Code::IN_PROGRESS;
+    RequestState state{};
     const auto over = [&] {
-        const RequestState state = request.load();
-        status = state.status;
-        return state.phase != Phase::POSTED &&
-               (nested || request.callbacks_running.load(std::memory_order_acquire) == 0);
+        state = request.load();
+        return state.generation != generation ||
+               (state.phase != Phase::POSTED &&
+                (nested || request.callbacks_running.load(std::memory_order_acquire) == 0));
     };
+    const auto answer = [&] { return state.generation == generation ? state.status : Code::STALE; };
     uint64_t deadline = 0;
     for (uint32_t rounds = 0;; ++rounds) {
-        if (request.generation.load(std::memory_order_acquire) != generation)
-            return Code::STALE;
         if (over())
-            return status;
-        if (nested && thread_role().progress)
+            return answer();
+        if (nested && thread_role().progress_of != nullptr)
             return Code::BUSY; // nobody else would finish it
+        if (waits_refused_.load(std::memory_order_relaxed))
+            return Code::STALE;
         Lane* lane = request.lane.load(std::memory_order_acquire);
-        if (lane == nullptr)
-            continue; // being posted right now
-        const uint32_t epoch = lane->epoch();
-        const Round round = drive_for(request, *lane);
+        if (lane == nullptr) // being posted right now, or over while its callback runs
+            lane = request.home.load(std::memory_order_acquire);
+        const uint32_t epoch = lane != nullptr ? lane->epoch() : 0;
+        const Round round = lane != nullptr ? drive_for(request, *lane) : Round{};
         if (timeout_ns == 0)
-            return over() ? status : Code::IN_PROGRESS;
+            return over() ? answer() : Code::IN_PROGRESS;
         if (timeout_ns > 0) {
             if (deadline == 0)
                 deadline = deadline_after(timeout_ns);
             else if (remaining_ns(deadline) == 0 && !over())
                 return Code::IN_PROGRESS;
         }
-        if (round == Round::MOVED) {
+        if (round.outcome == Outcome::INTERRUPTED)
+            return over() ? answer() : Code::INTERRUPTED;
+        if (round.outcome == Outcome::MOVED) {
             rounds = 0;
+            continue;
+        }
+        if (lane == nullptr) {
+            std::this_thread::yield();
             continue;
         }
         if (rounds < (request.route->self_driven ? SPIN_ROUNDS : 0))
             continue;
-        const Code code = sleep_for(request, *lane, epoch, deadline, round, over);
+        const Code code = sleep_for(*lane, epoch, deadline, round, over);
         if (lane->background() != 0)
             want_progress(); // it leaves lanes alone that have sleepers
         if (code != Code::OK)
@@ -236,20 +247,25 @@ Code Transfers::wait(Request& request, uint32_t generation, int64_t timeout_ns) 
     }
 }
 
-template <typename Over> Code Transfers::sleep_for(Request& request, Lane& lane, uint32_t epoch,
-                                                   uint64_t deadline, Round round,
-                                                   Over over) noexcept {
+template <typename Over> Code Transfers::sleep_for(Lane& lane, uint32_t epoch, uint64_t deadline,
+                                                   const Round& round, Over over) noexcept {
     int64_t limit = remaining_ns(deadline);
     const auto at_most = [&limit](int64_t other) {
         if (other >= 0 && (limit < 0 || other < limit))
             limit = other;
     };
-    if (request.deadline.load(std::memory_order_relaxed) != 0)
-        at_most(remaining_ns(request.deadline.load(std::memory_order_relaxed)));
-    if (round != Round::IDLE)
+    if (round.next_deadline != 0)
+        at_most(remaining_ns(round.next_deadline));
+    if (round.outcome != Round::Outcome::IDLE)
         at_most(SLICE_NS);
     return lane.sleep(epoch, limit, over) == Lane::Sleep::INTERRUPTED && !over() ? Code::INTERRUPTED
                                                                                  : Code::OK;
+}
+
+void Transfers::refuse_waits(bool refused) noexcept {
+    waits_refused_.store(refused);
+    for (const auto& lane : lanes_)
+        lane->notify();
 }
 
 Code Transfers::notify(uint32_t backend, nixl_peer_id peer, std::span<const uint8_t> message) {
@@ -261,20 +277,26 @@ Code Transfers::notify(uint32_t backend, nixl_peer_id peer, std::span<const uint
     return code;
 }
 
-void Transfers::cancel(Request& request) noexcept {
-    in_turn(request, [&request](Lane& lane) { lane.cancel(request); });
+Code Transfers::cancel(Request& request, uint32_t generation) noexcept {
+    const bool done =
+        in_turn(request, generation, [&request](Lane& lane) { lane.cancel(request); });
+    return done || request.load().generation == generation ? Code::OK : Code::STALE;
+}
+
+void Transfers::watch(Request& request, uint32_t generation) noexcept {
+    in_turn(request, generation, [&request](Lane& lane) { lane.keep_watched(request); });
+    want_progress();
 }
 
 Code Transfers::release(Request& request, uint32_t generation) noexcept {
-    constexpr uint64_t FREE = RequestState{Phase::FREE, Code::OK}.pack();
     for (;;) {
         uint64_t before = request.state.load(std::memory_order_acquire);
         const RequestState state = RequestState::unpack(before);
-        if (state.phase == Phase::FREE ||
-            request.generation.load(std::memory_order_acquire) != generation)
+        if (state.phase == Phase::FREE || state.generation != generation)
             return Code::STALE;
         if (!state.in_flight()) {
-            if (!request.state.compare_exchange_strong(before, FREE))
+            const uint64_t free = RequestState{Phase::FREE, Code::OK, generation}.pack();
+            if (!request.state.compare_exchange_strong(before, free))
                 continue;
             SlotMap<Request, 64>::retire(request);
             free_slot(request);
@@ -283,19 +305,20 @@ Code Transfers::release(Request& request, uint32_t generation) noexcept {
         if (request.runs_borrowed)
             return Code::BUSY;
         bool mine = false;
-        in_turn(request, [&](Lane& lane) {
-            mine = !request.orphaned &&
-                   request.generation.load(std::memory_order_relaxed) == generation;
+        in_turn(request, generation, [&](Lane& lane) {
+            mine = !request.orphaned;
             if (mine)
                 lane.orphan(request);
         });
         if (mine)
             return Code::OK;
+        if (request.generation.load() != generation)
+            return Code::STALE; // somebody else released it
     }
 }
 
 void Transfers::free_slot(Request& request) noexcept {
-    request.state.store(RequestState{Phase::FREE, Code::OK}.pack(), std::memory_order_release);
+    request.set(Phase::FREE, Code::OK);
     request.orphaned = false;
     request.lane.store(nullptr, std::memory_order_relaxed);
     request.pipeline.reset();

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <thread>
 #include <vector>
 
 #include "memory/region_table.h"
@@ -60,19 +61,24 @@ class Transfers {
         return {request.index, request.generation.load(std::memory_order_relaxed)};
     }
 
+    // `generation` is the handle's. STALE when the slot was released since, whoever has it now.
+
     /// OK when it was posted.
-    Code post(Request& request, const PostOptions& options) noexcept;
+    Code post(Request& request, uint32_t generation, const PostOptions& options) noexcept;
     /// `bad` gets the position of the first index that does not fit, when the answer is
-    /// OUT_OF_RANGE (no such block) or INVALID_ARGUMENT (blocks of different lengths).
-    Code post_indexed(Request& request, std::span<const uint32_t> source,
+    /// OUT_OF_RANGE (no such block) or INVALID_ARGUMENT (blocks of different lengths). NOT_FOUND
+    /// when the request has no lists.
+    Code post_indexed(Request& request, uint32_t generation, std::span<const uint32_t> source,
                       std::span<const uint32_t> target, const PostOptions& options,
                       uint64_t* bad) noexcept;
-    [[nodiscard]] Code poll(Request& request) noexcept;
+    [[nodiscard]] Code poll(Request& request, uint32_t generation) noexcept;
     /// IN_PROGRESS at the timeout; INTERRUPTED; STALE when it was released meanwhile.
     Code wait(Request& request, uint32_t generation, int64_t timeout_ns) noexcept;
     /// Hands a message to the backend, after everything this thread posted to it before.
     Code notify(uint32_t backend, nixl_peer_id peer, std::span<const uint8_t> message);
-    void cancel(Request& request) noexcept;
+    Code cancel(Request& request, uint32_t generation) noexcept;
+    /// Its poster does not wait for it any more, though it said so.
+    void watch(Request& request, uint32_t generation) noexcept;
     Code release(Request& request, uint32_t generation) noexcept;
 
     /// Drives every lane once. Whether anything moved.
@@ -82,8 +88,8 @@ class Transfers {
 
     /// Runs `look` while nobody writes what the request has reached: as it is when it is not in
     /// flight, else in a turn of its lane.
-    template <typename Look> void look_at(Request& request, Look look) noexcept {
-        if (!in_turn(request, [&look](Lane&) { look(); }))
+    template <typename Look> void look_at(Request& request, uint32_t generation, Look look) {
+        if (!in_turn(request, generation, [&look](Lane&) { look(); }))
             look();
     }
     [[nodiscard]] Error error_of(const Request& request) const; ///< inside look_at()
@@ -94,6 +100,8 @@ class Transfers {
     void cancel_all() noexcept;
     /// Reports what did not come back as CANCELLED, so that waiters return.
     void report_stuck() noexcept;
+    /// While set, waits return at once, and so does drive_until(): the context is closing.
+    void refuse_waits(bool refused) noexcept;
     /// Gives up the memory of what did not come back; true when there was something. The lanes are
     /// not left again.
     bool quarantine();
@@ -154,17 +162,21 @@ class Transfers {
     void set_one_range(Request& request, const RangeSpec& spec) noexcept;
 
     /// Runs `work` in a turn of the lane that the request is in flight on. False: it is not.
-    template <typename Work> bool in_turn(Request& request, Work work) noexcept {
+    template <typename Work> bool in_turn(Request& request, uint32_t generation, Work work) {
         for (;;) {
             Lane* lane = request.lane.load(std::memory_order_acquire);
-            if (!request.load().in_flight())
+            const RequestState state = request.load();
+            if (!state.in_flight() || state.generation != generation)
                 return false;
-            if (lane == nullptr)
-                continue; // being posted right now
+            if (lane == nullptr) { // being posted right now
+                std::this_thread::yield();
+                continue;
+            }
             lane->enter();
             lane->progress(); // takes it out of the inbox
-            const bool mine =
-                request.lane.load(std::memory_order_relaxed) == lane && request.load().in_flight();
+            const RequestState now = request.load();
+            const bool mine = request.lane.load(std::memory_order_relaxed) == lane &&
+                              request.started && now.in_flight() && now.generation == generation;
             if (mine)
                 work(*lane);
             lane->leave();
@@ -172,15 +184,20 @@ class Transfers {
                 return true;
         }
     }
-    Code begin_post(Request& request, uint64_t* before) noexcept;
+    Code begin_post(Request& request, uint32_t generation, uint64_t* before) noexcept;
     static Code undo_post(Request& request, uint64_t before, Code why) noexcept;
     Code launch(Request& request, const PostOptions& options, uint64_t before) noexcept;
     Code undo_launch(Request& request, uint64_t before) noexcept;
 
-    enum class Round : uint8_t { MOVED, IDLE, MUST_POLL, LANE_TAKEN };
-    Round drive_for(Request& request, Lane& lane) noexcept;
-    template <typename Over> Code sleep_for(Request& request, Lane& lane, uint32_t epoch,
-                                            uint64_t deadline, Round round, Over over) noexcept;
+    /// One round of a wait, as the driver if the lane is free.
+    struct Round {
+        enum class Outcome : uint8_t { MOVED, IDLE, MUST_POLL, LANE_TAKEN, INTERRUPTED };
+        Outcome outcome = Outcome::LANE_TAKEN;
+        uint64_t next_deadline = 0; ///< of any request of the lane; 0: none
+    };
+    static Round drive_for(Request& request, Lane& lane) noexcept;
+    template <typename Over> static Code sleep_for(Lane& lane, uint32_t epoch, uint64_t deadline,
+                                                   const Round& round, Over over) noexcept;
 
     const BackendRegistry& registry_;
     RegionTable& regions_;
@@ -196,6 +213,7 @@ class Transfers {
     SlotMap<Flight> flights_;
     SlotMap<CompletionQueue, 16> queues_;
     std::vector<std::unique_ptr<Lane>> lanes_;
+    std::atomic<bool> waits_refused_{false};
     std::unique_ptr<Progress> progress_;
 };
 
