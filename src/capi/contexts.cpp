@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // nixl_context_*, nixl_default_*, settings and reports.
 #include <mutex>
+#include <new>
+
+#include <pthread.h>
 
 #include "backends/builtin.h"
 #include "backends/decorators/decorator.h"
@@ -12,13 +15,16 @@ using namespace nixl::core;
 namespace {
 
 struct Default {
-    std::mutex mutex; // held while the default context opens and closes, never over data calls
+    std::mutex mutex; // held while the default context opens, never over data calls
     nixl_context handle{};
 };
+
+void after_fork_in_child();
 
 Default& the_default() {
     // allow(naked-new): never destroyed, destructors that run after main() use it.
     static Default* value = new Default;
+    [[maybe_unused]] static const int hook = pthread_atfork(nullptr, nullptr, after_fork_in_child);
     return *value;
 }
 
@@ -51,6 +57,14 @@ std::mutex& publishing() {
     return *mutex;
 }
 
+/// Other threads may have held them when the process forked.
+void after_fork_in_child() {
+    // allow(naked-new): in place, over a mutex that may be locked for ever.
+    new (&the_default().mutex) std::mutex;
+    // allow(naked-new): as above.
+    new (&publishing()) std::mutex;
+}
+
 Result<nixl_context> publish(std::unique_ptr<Context> context) {
     const std::lock_guard lock(publishing());
     for (uint32_t i = 0; i < MAX_CONTEXTS; ++i) {
@@ -75,9 +89,14 @@ Result<nixl_context> open_context(const nixl_setting* settings, uint32_t count) 
 Result<void> close_context(nixl_context handle) {
     if (handle.index >= MAX_CONTEXTS || handle.generation == 0)
         return Error(Code::INVALID_ARGUMENT, "the context handle is none");
-    if (inside_now(handle.index))
-        return Error(Code::BUSY, "the context cannot be closed from one of its callbacks");
     ContextSlot& slot = context_slot(handle.index);
+    const bool on_its_thread =
+        thread_role().progress_of != nullptr && [&] { // a callback on its progress thread
+            const Call call(handle);
+            return call && thread_role().progress_of == &call->transfers();
+        }();
+    if (inside_now(handle.index) || on_its_thread)
+        return Error(Code::BUSY, "the context cannot be closed from one of its callbacks");
     uint32_t generation = handle.generation;
     // From here on every call on it answers STALE.
     if (!slot.generation.compare_exchange_strong(generation, 0))
@@ -86,7 +105,10 @@ Result<void> close_context(nixl_context handle) {
     bool gone = false;
     if (!context->inherited()) { // else the parent's; its threads do not exist here
         context->drain();
+        // Calls that wait for what does not come back return now.
+        context->transfers().refuse_waits(true);
         wait_until_outside(handle.index);
+        context->transfers().refuse_waits(false);
         gone = context->close();
     }
     std::unique_ptr<Context> owned;
@@ -162,14 +184,21 @@ nixl_status nixl_default_open(const nixl_setting* settings, uint32_t count, nixl
 
 nixl_status nixl_default_close(void) {
     Default& mine = the_default();
+    nixl_context handle{};
+    {
+        // Closed outside of the lock: callbacks that run meanwhile may ask for the default context.
+        const std::lock_guard lock(mine.mutex);
+        handle = std::exchange(mine.handle, {});
+    }
+    if (handle.generation == 0)
+        return NIXL_OK;
+    const auto closed = close_context(handle);
+    if (closed.ok() || closed.error().code == Code::STALE)
+        return NIXL_OK;
     const std::lock_guard lock(mine.mutex);
     if (mine.handle.generation == 0)
-        return NIXL_OK;
-    const auto closed = close_context(mine.handle);
-    if (!closed.ok() && closed.error().code != Code::STALE)
-        return fail(closed.error());
-    mine.handle = {};
-    return NIXL_OK;
+        mine.handle = handle; // refused: it is the default one still
+    return fail(closed.error());
 }
 
 nixl_status nixl_context_configure(nixl_context handle, const nixl_setting* settings,

@@ -2,7 +2,39 @@
 // What requests say of themselves; completion queues; peers.
 #include "capi/context_table.h"
 
+#include "capi/refusals.h"
+
 using namespace nixl::core;
+
+namespace {
+
+/// A queue that stays open while the call lasts.
+class QueueUse {
+  public:
+    QueueUse(Transfers& transfers, nixl_queue handle) noexcept
+        : queue_(transfers.find_queue(handle)) {
+        if (queue_ != nullptr && !queue_->enter(handle.generation))
+            queue_ = nullptr;
+    }
+    ~QueueUse() {
+        if (queue_ != nullptr)
+            queue_->leave();
+    }
+    QueueUse(const QueueUse&) = delete;
+    QueueUse& operator=(const QueueUse&) = delete;
+    explicit operator bool() const noexcept { return queue_ != nullptr; }
+    CompletionQueue* operator->() const noexcept { return queue_; }
+    CompletionQueue& operator*() const noexcept { return *queue_; }
+
+  private:
+    CompletionQueue* queue_;
+};
+
+nixl_status refuse_closed_queue() noexcept {
+    return fail(Code::STALE, "the completion queue was closed");
+}
+
+} // namespace
 
 extern "C" {
 
@@ -99,17 +131,13 @@ nixl_status nixl_queue_close(nixl_context context, nixl_queue handle) {
     if (!call)
         return last_code();
     CompletionQueue* queue = call->transfers().find_queue(handle);
-    if (queue == nullptr)
-        return fail(Code::STALE, "the completion queue was closed already");
-    nixl_event unread[16];
-    while (queue->take(unread, 16) != 0) {}
-    if (queue->reserved() != 0)
-        return fail(Code::BUSY, "transfers in flight still owe the queue events",
+    const Code closed = queue != nullptr ? queue->close(handle.generation) : Code::STALE;
+    if (closed == Code::STALE)
+        return fail(closed, "the completion queue was closed already");
+    if (closed != Code::OK)
+        return fail(closed, "transfers in flight still owe the queue events",
                     "wait for them, then close");
-    auto& queues = call->transfers().queues();
-    queues.retire(*queue);
-    queue->close();
-    queues.give(*queue);
+    call->transfers().queues().give(*queue);
     return NIXL_OK;
 }
 
@@ -118,13 +146,13 @@ nixl_status nixl_queue_poll(nixl_context context, nixl_queue handle, nixl_event*
     const Call call(context);
     if (!call)
         return last_code();
-    CompletionQueue* queue = call->transfers().find_queue(handle);
-    if (queue == nullptr || out == nullptr || count == nullptr)
-        return fail(queue == nullptr ? Code::STALE : Code::INVALID_ARGUMENT,
-                    queue == nullptr ? "the completion queue was closed"
-                                     : "an output argument is NULL");
+    const QueueUse queue(call->transfers(), handle);
+    if (!queue)
+        return refuse_closed_queue();
+    if (out == nullptr || count == nullptr)
+        return refuse_no_output();
     *count = queue->take(out, capacity);
-    if (*count == 0 && queue->reserved() != 0) {
+    if (*count == 0 && queue->owes()) {
         call->transfers().drive();
         *count = queue->take(out, capacity);
     }
@@ -135,9 +163,9 @@ nixl_status nixl_queue_arm(nixl_context context, nixl_queue handle) {
     const Call call(context);
     if (!call)
         return last_code();
-    CompletionQueue* queue = call->transfers().find_queue(handle);
-    if (queue == nullptr)
-        return fail(Code::STALE, "the completion queue was closed");
+    const QueueUse queue(call->transfers(), handle);
+    if (!queue)
+        return refuse_closed_queue();
     return to_status(call->transfers().arm(*queue));
 }
 
@@ -145,10 +173,11 @@ nixl_status nixl_queue_fd(nixl_context context, nixl_queue handle, int* out) {
     const Call call(context);
     if (!call)
         return last_code();
-    const CompletionQueue* queue = call->transfers().find_queue(handle);
-    if (queue == nullptr || out == nullptr)
-        return fail(queue == nullptr ? Code::STALE : Code::INVALID_ARGUMENT,
-                    queue == nullptr ? "the completion queue was closed" : "out is NULL");
+    const QueueUse queue(call->transfers(), handle);
+    if (!queue)
+        return refuse_closed_queue();
+    if (out == nullptr)
+        return refuse_no_output();
     *out = queue->fd();
     return NIXL_OK;
 }

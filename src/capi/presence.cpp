@@ -6,12 +6,15 @@
 #include <vector>
 
 #include <linux/membarrier.h>
+#include <pthread.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 namespace nixl::core {
 
 namespace {
+
+void after_fork_in_child();
 
 /// All threads that ever made a call and still live.
 struct Threads {
@@ -22,7 +25,17 @@ struct Threads {
 Threads& threads() {
     // allow(naked-new): never destroyed, threads may end after main() has.
     static Threads* all = new Threads;
+    [[maybe_unused]] static const int hook = pthread_atfork(nullptr, nullptr, after_fork_in_child);
     return *all;
+}
+
+/// In the child of a fork only this thread is left, and nobody unlocks what others held.
+void after_fork_in_child() {
+    // allow(naked-new): in place, over a mutex that may be locked for ever.
+    new (&threads().mutex) std::mutex;
+    threads().list.clear();
+    if (my_presence != nullptr)
+        threads().list.push_back(my_presence);
 }
 
 long membarrier(int command) noexcept { return syscall(SYS_membarrier, command, 0, 0); }

@@ -22,7 +22,8 @@ nixl_status refuse_post(Code code) noexcept {
                     "take events or wait for transfers, then post again");
     case Code::INVALID_ARGUMENT:
         return fail(code,
-                    "the two lists differ in their blocks, so all of one cannot go to the other",
+                    "the two lists differ in their blocks (or in their shape, with more than "
+                    "1048576 blocks), so all of one cannot go to the other",
                     "post by index");
     case Code::UNSUPPORTED:
         return fail(code, "path_policy of the post is require_direct and its path is staged",

@@ -27,6 +27,7 @@ Code read_options(Transfers& transfers, const nixl_post_options* given, PostOpti
         return Code::INVALID_ARGUMENT;
     if (options.queue.generation != 0) {
         out.queue = transfers.find_queue(options.queue);
+        out.queue_generation = options.queue.generation;
         if (out.queue == nullptr)
             return Code::STALE;
     }

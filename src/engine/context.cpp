@@ -133,6 +133,7 @@ bool Context::close() {
     transfers_->stop_progress();
     const bool stuck = transfers_->quarantine();
     peers_->close();
+    transfers_->lists().unprepare_all();
     staging_->trim();
     regions_->detach_all();
     transfers_->close_queues();

@@ -2,6 +2,7 @@
 #include "transfer/completion_queue.h"
 
 #include <bit>
+#include <thread>
 
 namespace nixl::core {
 
@@ -21,20 +22,49 @@ Result<void> CompletionQueue::open(uint32_t depth) {
     tail_ = 0;
     armed_ = false;
     signal_.emplace(std::move(signal));
+    closing_ = false;
     return {};
 }
 
-void CompletionQueue::close() noexcept {
+Code CompletionQueue::close(uint32_t wanted_generation) noexcept {
+    if (closing_.exchange(true))
+        return Code::STALE;
+    const bool stale = generation.load() != wanted_generation;
+    // Sequentially consistent with reserve(): either we see what is owed, or it sees us closing.
+    if (stale || owed_.load() != 0) {
+        closing_.store(false);
+        return stale ? Code::STALE : Code::BUSY;
+    }
+    SlotMap<CompletionQueue, 16>::retire(*this);
+    while (inside_.load() != 0) // the same with enter(); these calls never block
+        std::this_thread::yield();
+    armed_ = false;
     signal_.reset();
     cells_.reset();
     reserved_ = 0;
+    return Code::OK;
 }
 
-bool CompletionQueue::reserve() noexcept {
-    if (reserved_.fetch_add(1, std::memory_order_relaxed) < depth_)
+bool CompletionQueue::enter(uint32_t wanted_generation) noexcept {
+    inside_.fetch_add(1);
+    if (generation.load() == wanted_generation)
         return true;
-    reserved_.fetch_sub(1, std::memory_order_relaxed);
+    leave();
     return false;
+}
+
+Code CompletionQueue::reserve(uint32_t wanted_generation) noexcept {
+    owed_.fetch_add(1);
+    Code code = Code::OK;
+    if (closing_.load() || generation.load() != wanted_generation)
+        code = Code::STALE;
+    else if (reserved_.fetch_add(1, std::memory_order_relaxed) >= depth_)
+        code = Code::AGAIN;
+    if (code == Code::AGAIN)
+        reserved_.fetch_sub(1, std::memory_order_relaxed);
+    if (code != Code::OK)
+        owed_.fetch_sub(1, std::memory_order_release);
+    return code;
 }
 
 void CompletionQueue::push(const nixl_event& event) noexcept {
@@ -46,6 +76,7 @@ void CompletionQueue::push(const nixl_event& event) noexcept {
     cell.sequence.store(at + 1); // sequentially consistent with arm(): one of us sees the other
     if (armed_.load() && armed_.exchange(false))
         signal_->signal();
+    owed_.fetch_sub(1, std::memory_order_release); // closing waits for it
 }
 
 uint32_t CompletionQueue::take(nixl_event* out, uint32_t capacity) noexcept {

@@ -20,17 +20,26 @@ class CompletionQueue : public Slot {
     static constexpr uint32_t MAX_DEPTH = 65536;
 
     Result<void> open(uint32_t depth);
-    void close() noexcept;
+    /// Ends the generation; unread events are dropped. BUSY when posts still owe events, and then
+    /// nothing is lost; STALE when it was closed already. OK: the slot is the caller's to give
+    /// back.
+    Code close(uint32_t wanted_generation) noexcept;
 
-    /// Promises room for one event; false when depth events are out or unread already.
-    [[nodiscard]] bool reserve() noexcept;
-    void unreserve() noexcept { reserved_.fetch_sub(1, std::memory_order_relaxed); }
-    /// Posts that still owe an event, and events nobody took.
-    [[nodiscard]] uint32_t reserved() const noexcept {
-        return reserved_.load(std::memory_order_acquire);
+    /// A call uses the queue until leave(). False when the handle is stale.
+    [[nodiscard]] bool enter(uint32_t wanted_generation) noexcept;
+    void leave() noexcept { inside_.fetch_sub(1, std::memory_order_release); }
+
+    /// Promises room for one event. AGAIN when depth events are out or unread already, STALE when
+    /// the queue was closed.
+    [[nodiscard]] Code reserve(uint32_t wanted_generation) noexcept;
+    void unreserve() noexcept {
+        reserved_.fetch_sub(1, std::memory_order_relaxed);
+        owed_.fetch_sub(1, std::memory_order_release);
     }
+    /// Whether posts still owe an event.
+    [[nodiscard]] bool owes() const noexcept { return owed_.load() != 0; }
 
-    void push(const nixl_event& event) noexcept; ///< after reserve()
+    void push(const nixl_event& event) noexcept; ///< after reserve(); the last look at the queue
     uint32_t take(nixl_event* out, uint32_t capacity) noexcept;
 
     /// Signals the descriptor at the next event, at once if one is there.
@@ -48,9 +57,12 @@ class CompletionQueue : public Slot {
     uint32_t depth_ = 0;
     uint64_t mask_ = 0;
     std::unique_ptr<Cell[]> cells_;
-    std::atomic<uint64_t> head_{0}; ///< next to push
-    std::atomic<uint64_t> tail_{0}; ///< next to take
-    std::atomic<uint32_t> reserved_{0};
+    std::atomic<uint64_t> head_{0};     ///< next to push
+    std::atomic<uint64_t> tail_{0};     ///< next to take
+    std::atomic<uint32_t> reserved_{0}; ///< events that are out or unread
+    std::atomic<uint32_t> owed_{0};     ///< ... of those, not pushed to the end yet
+    std::atomic<uint32_t> inside_{0};   ///< calls that use the queue
+    std::atomic<bool> closing_{true};
     std::atomic<bool> armed_{false};
     std::optional<EventFd> signal_;
 };

@@ -153,6 +153,7 @@ void Transfers::close_queues() noexcept {
 
 bool Transfers::quarantine() {
     std::string named;
+    bool stuck = false;
     for (const auto& lane : lanes_) {
         lane->enter(); // and never left: nothing may touch what is out any more
         for (Request* request = lane->first_active(); request != nullptr;
@@ -163,11 +164,18 @@ bool Transfers::quarantine() {
                 regions_.quarantine(*use.region);
         }
         for (const auto& backend : registry_.backends())
-            if ((lane->stuck_queues() >> backend->number & 1) != 0)
+            if ((lane->stuck_queues() >> backend->number & 1) != 0) {
                 backend->abandon();
+                stuck = true;
+            }
     }
-    if (named.empty())
+    if (named.empty() && !stuck)
         return false;
+    // Staging memory: nobody knows which part of it the operations still use.
+    regions_.for_each([this](Region& region) {
+        if (region.internal)
+            regions_.quarantine(region);
+    });
     NIXL_LOG(ERROR,
              "closed with operations that never came back; their memory stays quarantined: " +
                  named);

@@ -10,6 +10,10 @@ namespace nixl::core {
 
 namespace {
 
+/// Blocks of lists of different shape that are written out one by one; longer lists of that kind
+/// are posted by index alone.
+constexpr uint64_t MAX_EXPANDED = 1u << 20;
+
 /// Whole lists entry by entry when their shapes are the same, else block by block. Empty when the
 /// blocks do not match; such a request can be posted by index alone.
 std::vector<nixl_run> pair_all(const IndexedLists& lists) {
@@ -29,7 +33,7 @@ std::vector<nixl_run> pair_all(const IndexedLists& lists) {
         }
         return runs;
     }
-    if (source.count != target.count)
+    if (source.count != target.count || source.count > MAX_EXPANDED)
         return runs;
     for (uint64_t i = 0; i < source.count; ++i) {
         runs.push_back(lists.run(i, i));
@@ -67,19 +71,19 @@ Result<void> Transfers::bind_lists(Request& request, const List& source, const L
 }
 
 Result<Request*> Transfers::create_lists(nixl_list source_handle, nixl_list target_handle) {
-    List* source = lists_.find(source_handle);
-    List* target = lists_.find(target_handle);
-    if (source == nullptr || target == nullptr)
-        return Error(Code::STALE, std::string("the ") + (source == nullptr ? "source" : "target") +
-                                      " list was released");
     NIXL_ASSIGN_OR_RETURN(Request * request, take_slot());
     SlotGuard guard(*this, *request);
-    source->requests.fetch_add(1);
-    target->requests.fetch_add(1);
     request->lists = std::make_unique<IndexedLists>();
     IndexedLists& lists = *request->lists;
-    lists.source = source;
-    lists.target = target;
+    for (const bool is_source : {true, false}) {
+        const nixl_list handle = is_source ? source_handle : target_handle;
+        List* list = lists_.find(handle);
+        if (list == nullptr || !list->hold(handle.generation))
+            return Error(Code::STALE, std::string("the ") + (is_source ? "source" : "target") +
+                                          " list was released");
+        (is_source ? lists.source : lists.target) = list;
+    }
+    const List *source = lists.source, *target = lists.target;
     NIXL_RETURN_IF_ERROR(bind_lists(*request, *source, *target));
     const uint64_t limit = request->route->max_element_bytes;
     if (limit != 0 && lists.longest() > limit)
@@ -93,11 +97,11 @@ Result<Request*> Transfers::create_lists(nixl_list source_handle, nixl_list targ
         const size_t step = target->buffers.size();
         for (size_t i = 0; i < source->buffers.size(); ++i)
             ends.push_back(request->many_pairs[i * step].source);
-        NIXL_ASSIGN_OR_RETURN(lists.prepared_source, source->prepare(backend, ends));
+        NIXL_ASSIGN_OR_RETURN(lists.prepared_source, lists.source->prepare(backend, ends));
         ends.clear();
         for (size_t k = 0; k < step; ++k)
             ends.push_back(request->many_pairs[k].target);
-        NIXL_ASSIGN_OR_RETURN(lists.prepared_target, target->prepare(backend, ends));
+        NIXL_ASSIGN_OR_RETURN(lists.prepared_target, lists.target->prepare(backend, ends));
     }
     request->owned_runs = pair_all(lists);
     set_all_view(*request);

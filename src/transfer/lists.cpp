@@ -43,12 +43,22 @@ Result<void*> List::prepare(Backend& backend, std::span<const nixl_region> regio
 void List::unprepare() {
     const MutexLock lock(mutex);
     for (const Prepared& made : prepared)
-        if (auto instance = made.backend->instance(); instance.ok())
-            made.backend->table().unprepare(instance.value(), made.list);
+        if (made.backend->opened()) // else it was closed or given up, and its lists with it
+            if (auto instance = made.backend->instance(); instance.ok())
+                made.backend->table().unprepare(instance.value(), made.list);
     prepared.clear();
 }
 
-ListTable::~ListTable() {
+bool List::hold(uint32_t wanted_generation) noexcept {
+    // Add, then check, else undo; release() sets CLOSING only where it finds no request.
+    const bool held =
+        (requests.fetch_add(1) & CLOSING) == 0 && generation.load() == wanted_generation;
+    if (!held)
+        requests.fetch_sub(1);
+    return held;
+}
+
+void ListTable::unprepare_all() {
     for (uint32_t i = 0; i < slots_.size(); ++i)
         if (slots_.at(i).live.load())
             slots_.at(i).unprepare();
@@ -95,17 +105,24 @@ Result<nixl_list> ListTable::create(std::span<const nixl_buffer> buffers,
     list->longest = longest;
     list->flat = count == blocks.size();
     list->uniform = bytes == longest * count;
+    list->requests.fetch_and(~List::CLOSING);
     list->live.store(true);
     return nixl_list{list->index, list->generation.load(std::memory_order_relaxed)};
 }
 
 Result<void> ListTable::release(nixl_list handle) {
     List* list = find(handle);
-    if (list == nullptr)
+    uint32_t users = 0;
+    if (list == nullptr ||
+        (!list->requests.compare_exchange_strong(users, List::CLOSING) && users >= List::CLOSING))
         return Error(Code::STALE, "the list was released already");
-    if (const uint32_t users = list->requests.load(); users != 0)
+    if (users != 0)
         return Error(Code::BUSY, std::to_string(users) + " request(s) still use the list",
                      "release the requests first");
+    if (list->generation.load() != handle.generation) { // another one by now
+        list->requests.fetch_and(~List::CLOSING);
+        return Error(Code::STALE, "the list was released already");
+    }
     SlotMap<List, 16>::retire(*list);
     list->live.store(false);
     list->unprepare();

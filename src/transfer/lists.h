@@ -28,9 +28,10 @@ struct List : Slot {
     uint64_t count = 0;                  ///< blocks in all
     uint64_t bytes = 0;
     uint64_t longest = 0;
-    bool flat = false;    ///< entry i is block i
-    bool uniform = false; ///< all blocks have the same length
-    std::atomic<uint32_t> requests{0};
+    bool flat = false;                 ///< entry i is block i
+    bool uniform = false;              ///< all blocks have the same length
+    std::atomic<uint32_t> requests{0}; ///< and CLOSING
+    static constexpr uint32_t CLOSING = 1u << 31;
     std::atomic<bool> live{false};
     struct Prepared {
         void* list = nullptr;
@@ -44,6 +45,8 @@ struct List : Slot {
         uint32_t buffer;
     };
     [[nodiscard]] Place place(uint64_t number) const noexcept;
+    /// Counts one more request, which IndexedLists takes back. False when the handle is stale.
+    [[nodiscard]] bool hold(uint32_t wanted_generation) noexcept;
     /// The backend's own form of the list; nullptr when it keeps none.
     Result<void*> prepare(Backend& backend, std::span<const nixl_region> regions) EXCLUDES(mutex);
     void unprepare() EXCLUDES(mutex);
@@ -54,7 +57,6 @@ class ListTable {
   public:
     static constexpr uint32_t MAX_LISTS = 65536;
     ListTable() : slots_(MAX_LISTS) {}
-    ~ListTable();
 
     /// Errors: INVALID_ARGUMENT an empty block or a buffer number out of range; OUT_OF_RANGE a
     /// block outside its buffer, STALE a freed buffer.
@@ -65,6 +67,8 @@ class ListTable {
         return slots_.find(handle.index, handle.generation);
     }
     Result<void> release(nixl_list handle);
+    /// Before the backends are closed.
+    void unprepare_all();
 
   private:
     SlotMap<List, 16> slots_;

@@ -108,6 +108,7 @@ struct PostOptions {
     nixl_done_fn done = nullptr;
     void* user = nullptr;
     CompletionQueue* queue = nullptr;
+    uint32_t queue_generation = 0;
     void* stream = nullptr;
     const void* notification = nullptr;
     uint64_t notification_bytes = 0;

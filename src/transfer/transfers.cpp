@@ -110,9 +110,9 @@ Code Transfers::post(Request& request, uint32_t generation, const PostOptions& o
 Code Transfers::launch(Request& request, const PostOptions& options, uint64_t before) noexcept {
     if (options.path_policy == NIXL_PATH_REQUIRE_DIRECT && !request.route->direct())
         return undo_post(request, before, Code::UNSUPPORTED);
-    const bool queued = options.queue == nullptr || options.queue->reserve();
-    Code refused = queued ? Code::OK : Code::AGAIN;
-    if (queued && request.pipeline != nullptr) {
+    Code refused =
+        options.queue == nullptr ? Code::OK : options.queue->reserve(options.queue_generation);
+    if (refused == Code::OK && request.pipeline != nullptr) {
         refused = request.pipeline->reserve(*this, request);
         if (refused != Code::OK && options.queue != nullptr)
             options.queue->unreserve();

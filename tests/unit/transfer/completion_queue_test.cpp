@@ -16,6 +16,11 @@ nixl_event event_of(uint64_t number) {
     return event;
 }
 
+/// The generation of queues that no table gave a slot to.
+constexpr uint32_t FRESH = 0;
+
+bool reserve(CompletionQueue& queue) { return queue.reserve(FRESH) == Code::OK; }
+
 bool readable(int fd) {
     pollfd polled{fd, POLLIN, 0};
     return ::poll(&polled, 1, 0) == 1;
@@ -25,13 +30,13 @@ TEST(CompletionQueue, Depth_isTheLimitOfPromises) {
     CompletionQueue queue;
     ASSERT_TRUE(queue.open(3).ok());
 
-    EXPECT_TRUE(queue.reserve() && queue.reserve() && queue.reserve());
-    EXPECT_FALSE(queue.reserve());
+    EXPECT_TRUE(reserve(queue) && reserve(queue) && reserve(queue));
+    EXPECT_FALSE(reserve(queue));
     queue.push(event_of(1));
-    EXPECT_FALSE(queue.reserve()) << "an unread event still takes room";
+    EXPECT_FALSE(reserve(queue)) << "an unread event still takes room";
     nixl_event got{};
     EXPECT_EQ(queue.take(&got, 1), 1u);
-    EXPECT_TRUE(queue.reserve());
+    EXPECT_TRUE(reserve(queue));
 }
 
 TEST(CompletionQueue, DepthOfNothingOrTooMuch_isRefused) {
@@ -44,7 +49,7 @@ TEST(CompletionQueue, Events_comeInOrder) {
     CompletionQueue queue;
     ASSERT_TRUE(queue.open(1).ok());
     for (uint64_t i = 0; i < 10; ++i) {
-        ASSERT_TRUE(queue.reserve());
+        ASSERT_TRUE(reserve(queue));
         queue.push(event_of(i));
         nixl_event got[2];
         ASSERT_EQ(queue.take(got, 2), 1u);
@@ -55,7 +60,7 @@ TEST(CompletionQueue, Events_comeInOrder) {
 TEST(CompletionQueue, Arming_signalsOnceWhetherBeforeOrAfterTheEvent) {
     CompletionQueue queue;
     ASSERT_TRUE(queue.open(4).ok());
-    ASSERT_TRUE(queue.reserve() && queue.reserve());
+    ASSERT_TRUE(reserve(queue) && reserve(queue));
 
     queue.arm();
     EXPECT_FALSE(readable(queue.fd()));
@@ -70,6 +75,32 @@ TEST(CompletionQueue, Arming_signalsOnceWhetherBeforeOrAfterTheEvent) {
     EXPECT_TRUE(readable(queue.fd()));
 }
 
+TEST(CompletionQueue, ClosedWhileAnEventIsOwed_isBusyAndLosesNothing) {
+    CompletionQueue queue;
+    ASSERT_TRUE(queue.open(4).ok());
+    ASSERT_TRUE(reserve(queue) && reserve(queue));
+    queue.push(event_of(1));
+
+    EXPECT_EQ(queue.close(FRESH), Code::BUSY);
+
+    nixl_event got{};
+    EXPECT_EQ(queue.take(&got, 1), 1u) << "what came before the refused close is still there";
+    queue.push(event_of(2));
+    EXPECT_EQ(queue.close(FRESH), Code::OK) << "an unread event does not keep it open";
+}
+
+TEST(CompletionQueue, Closed_refusesEverything) {
+    CompletionQueue queue;
+    ASSERT_TRUE(queue.open(4).ok());
+    EXPECT_EQ(queue.close(FRESH + 2), Code::STALE) << "somebody else's handle";
+    ASSERT_EQ(queue.close(FRESH), Code::OK);
+
+    EXPECT_EQ(queue.reserve(FRESH), Code::STALE);
+    EXPECT_FALSE(queue.enter(FRESH));
+    EXPECT_EQ(queue.close(FRESH), Code::STALE);
+    EXPECT_FALSE(queue.owes());
+}
+
 TEST(CompletionQueue, ManyWritersAndReaders_loseNothing) {
     CompletionQueue queue;
     ASSERT_TRUE(queue.open(64).ok());
@@ -77,7 +108,7 @@ TEST(CompletionQueue, ManyWritersAndReaders_loseNothing) {
     std::atomic<uint64_t> sum{0}, taken{0};
     const auto write = [&] {
         for (uint64_t i = 1; i <= EACH; ++i) {
-            while (!queue.reserve())
+            while (!reserve(queue))
                 std::this_thread::yield();
             queue.push(event_of(i));
         }
@@ -98,7 +129,7 @@ TEST(CompletionQueue, ManyWritersAndReaders_loseNothing) {
         thread.join();
 
     EXPECT_EQ(sum.load(), EACH * (EACH + 1));
-    EXPECT_EQ(queue.reserved(), 0u);
+    EXPECT_FALSE(queue.owes());
 }
 
 } // namespace
