@@ -75,7 +75,7 @@ class Posix {
         const auto decision = decide_engine(options.value());
         if (!decision)
             return report(decision.error(), error);
-        out->flags = NIXL_CAP_CANCEL_FENCES;
+        out->flags = NIXL_CAP_CANCEL_FENCES | NIXL_CAP_ERRNO;
         out->pairs = PAIRS;
         out->pair_count = sizeof PAIRS / sizeof PAIRS[0];
         out->align_bytes = 4096;

@@ -114,9 +114,10 @@ enum {
     NIXL_CAP_NOTIFY = 1u << 0,      /* batch.notification and notify() work */
     NIXL_CAP_PREPARE = 1u << 1,     /* prepare() and index posting work */
     NIXL_CAP_SELF_DRIVEN = 1u << 2, /* accepted work finishes without poll() being called */
-    NIXL_CAP_CANCEL_FENCES =
-        1u << 3,                 /* after cancel(), a completed element touches no memory again */
-    NIXL_CAP_SIMULATED = 1u << 4 /* results must be marked `simulated` */
+    NIXL_CAP_CANCEL_FENCES = 1u << 3, /* after cancel(), a completed element touches no memory
+                                         again. cancel() of others is never called */
+    NIXL_CAP_SIMULATED = 1u << 4, /* results must be marked `simulated` */
+    NIXL_CAP_ERRNO = 1u << 5      /* the details of its completions are errno values */
 };
 
 typedef struct nixl_caps {

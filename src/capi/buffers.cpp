@@ -13,7 +13,7 @@ nixl_status nixl_buffer_wrap(nixl_context context, void* address, uint64_t bytes
         return last_code();
     if (out == nullptr)
         return fail(Code::INVALID_ARGUMENT, "out is NULL");
-    return to_status(call->wrap(address, bytes, kind, device, flags), out);
+    return guarded([&] { return to_status(call->wrap(address, bytes, kind, device, flags), out); });
 }
 
 nixl_status nixl_buffer_allocate(nixl_context context, uint64_t bytes, uint32_t kind,
@@ -23,7 +23,7 @@ nixl_status nixl_buffer_allocate(nixl_context context, uint64_t bytes, uint32_t 
         return last_code();
     if (out == nullptr)
         return fail(Code::INVALID_ARGUMENT, "out is NULL");
-    return to_status(call->allocate(bytes, kind, device, flags), out);
+    return guarded([&] { return to_status(call->allocate(bytes, kind, device, flags), out); });
 }
 
 nixl_status nixl_buffer_open(nixl_context context, const char* path, uint32_t kind, uint64_t offset,
@@ -33,7 +33,9 @@ nixl_status nixl_buffer_open(nixl_context context, const char* path, uint32_t ki
         return last_code();
     if (out == nullptr || path == nullptr)
         return fail(Code::INVALID_ARGUMENT, out == nullptr ? "out is NULL" : "path is NULL");
-    return to_status(call->open_storage({path, kind, offset, bytes, flags}), out);
+    return guarded([&] {
+        return to_status(call->open_storage({path, kind, offset, bytes, flags}), out);
+    });
 }
 
 nixl_status nixl_buffer_flush(nixl_context context, nixl_buffer buffer) {
@@ -78,15 +80,17 @@ nixl_status nixl_list_create(nixl_context context, const nixl_buffer* buffers,
         block_count == 0)
         return fail(Code::INVALID_ARGUMENT, "a list needs at least one buffer and one block",
                     "out, buffers and blocks must not be NULL");
-    std::vector<const Region*> regions;
-    for (uint32_t i = 0; i < buffer_count; ++i) {
-        regions.push_back(call->regions().find(buffers[i]));
-        if (regions.back() == nullptr)
-            return fail(Error(Code::STALE, "buffer " + std::to_string(i) + " was freed"));
-    }
-    return to_status(
-        call->transfers().lists().create({buffers, buffer_count}, regions, {blocks, block_count}),
-        out);
+    return guarded([&] {
+        std::vector<const Region*> regions;
+        for (uint32_t i = 0; i < buffer_count; ++i) {
+            regions.push_back(call->regions().find(buffers[i]));
+            if (regions.back() == nullptr)
+                return fail(Error(Code::STALE, "buffer " + std::to_string(i) + " was freed"));
+        }
+        return to_status(call->transfers().lists().create({buffers, buffer_count}, regions,
+                                                          {blocks, block_count}),
+                         out);
+    });
 }
 
 nixl_status nixl_list_release(nixl_context context, nixl_list list) {

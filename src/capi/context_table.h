@@ -5,6 +5,8 @@
 
 #include <atomic>
 #include <memory>
+#include <new>
+#include <stdexcept>
 
 #include <nixl/nixl_c.h>
 
@@ -69,6 +71,18 @@ template <typename Struct> void fill_struct(Struct* out, Struct value) noexcept 
     const uint32_t known = out->struct_size;
     value.struct_size = known;
     __builtin_memcpy(out, &value, known < sizeof value ? known : sizeof value);
+}
+
+/// Runs a control call. What the standard library throws for want of memory becomes NO_MEMORY: no
+/// exception crosses the ABI.
+template <typename Work> nixl_status guarded(Work work) noexcept {
+    try {
+        return work();
+    } catch (const std::bad_alloc&) {
+        return fail(Code::NO_MEMORY, "not enough memory for what the call has to keep");
+    } catch (const std::length_error&) {
+        return fail(Code::NO_MEMORY, "the call asks for more than can be addressed");
+    }
 }
 
 nixl_status copy_text(std::string_view text, char* out, size_t capacity, size_t* needed) noexcept;

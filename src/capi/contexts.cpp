@@ -134,7 +134,7 @@ extern "C" {
 nixl_status nixl_context_open(const nixl_setting* settings, uint32_t count, nixl_context* out) {
     if (out == nullptr)
         return fail(Code::INVALID_ARGUMENT, "out is NULL");
-    return to_status(open_context(settings, count), out);
+    return guarded([&] { return to_status(open_context(settings, count), out); });
 }
 
 nixl_status nixl_context_close(nixl_context handle) { return to_status(close_context(handle)); }
@@ -237,7 +237,7 @@ nixl_status nixl_backend_add(nixl_context handle, const struct nixl_backend_v1* 
         return last_code();
     if (backend == nullptr)
         return fail(Code::INVALID_ARGUMENT, "backend is NULL");
-    return to_status(call->add_backend(*backend));
+    return guarded([&] { return to_status(call->add_backend(*backend)); });
 }
 
 nixl_status nixl_memory_trim(nixl_context handle, uint64_t* released) {

@@ -37,7 +37,7 @@ nixl_status nixl_peer_connect(nixl_context context, const void* metadata, uint64
         return fail(message.error());
     if (out == nullptr)
         return fail(Code::INVALID_ARGUMENT, "out is NULL");
-    return to_status(call->peers().connect(message.value()), out);
+    return guarded([&] { return to_status(call->peers().connect(message.value()), out); });
 }
 
 nixl_status nixl_peer_disconnect(nixl_context context, nixl_peer peer) {
@@ -80,7 +80,9 @@ nixl_status nixl_buffer_import(nixl_context context, nixl_peer peer, const void*
         return fail(message.error());
     if (out == nullptr)
         return fail(Code::INVALID_ARGUMENT, "out is NULL");
-    return to_status(call->import_buffer(peer, message.value(), accessing_device), out);
+    return guarded([&] {
+        return to_status(call->import_buffer(peer, message.value(), accessing_device), out);
+    });
 }
 
 nixl_status nixl_notification_send(nixl_context context, nixl_peer peer, const void* message,
@@ -91,7 +93,7 @@ nixl_status nixl_notification_send(nixl_context context, nixl_peer peer, const v
     const auto text = input(message, bytes);
     if (!text.ok())
         return fail(text.error());
-    return to_status(call->notify(peer, text.value()));
+    return guarded([&] { return to_status(call->notify(peer, text.value())); });
 }
 
 nixl_status nixl_notification_receive(nixl_context context, nixl_peer* from, void* out,

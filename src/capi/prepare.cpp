@@ -28,8 +28,11 @@ nixl_status nixl_request_create_range(nixl_context context, nixl_buffer source,
         return last_code();
     if (out == nullptr)
         return refuse_no_output();
-    return publish(
-        call->transfers().create_range({source, target, source_offset, target_offset, bytes}), out);
+    return guarded([&] {
+        return publish(
+            call->transfers().create_range({source, target, source_offset, target_offset, bytes}),
+            out);
+    });
 }
 
 nixl_status nixl_request_create(nixl_context context, nixl_buffer source, nixl_buffer target,
@@ -42,7 +45,9 @@ nixl_status nixl_request_create(nixl_context context, nixl_buffer source, nixl_b
     const Region* region = call->regions().find(source);
     if (region == nullptr)
         return fail(Code::STALE, "the source buffer was freed");
-    return publish(call->transfers().create_range({source, target, 0, 0, region->bytes}), out);
+    return guarded([&] {
+        return publish(call->transfers().create_range({source, target, 0, 0, region->bytes}), out);
+    });
 }
 
 nixl_status nixl_request_create_runs(nixl_context context, const nixl_buffer* sources,
@@ -60,7 +65,7 @@ nixl_status nixl_request_create_runs(nixl_context context, const nixl_buffer* so
     spec.targets = {targets, pair_count};
     spec.runs = {runs, run_count};
     spec.borrowed = (flags & NIXL_RUNS_BORROWED) != 0;
-    return publish(call->transfers().create_runs(std::move(spec)), out);
+    return guarded([&] { return publish(call->transfers().create_runs(std::move(spec)), out); });
 }
 
 nixl_status nixl_request_create_rows(nixl_context context, nixl_buffer source, nixl_buffer target,
@@ -75,18 +80,20 @@ nixl_status nixl_request_create_rows(nixl_context context, nixl_buffer source, n
         return fail(Error(Code::INVALID_ARGUMENT, "rows of " + std::to_string(columns) + " columns",
                           "3 columns: source offset, target offset, bytes; 6 columns add source "
                           "stride, target stride, count"));
-    Transfers::RunsSpec spec;
-    spec.owned.reserve(row_count);
-    for (const uint64_t* row = rows; row != rows + row_count * columns; row += columns) {
-        const bool strided = columns == COLUMNS_LONG;
-        spec.owned.push_back({row[0], row[1], row[2], strided ? static_cast<int64_t>(row[3]) : 0,
-                              strided ? static_cast<int64_t>(row[4]) : 0, strided ? row[5] : 1, 0,
-                              0});
-    }
-    spec.sources = {&source, 1};
-    spec.targets = {&target, 1};
-    spec.runs = spec.owned;
-    return publish(call->transfers().create_runs(std::move(spec)), out);
+    return guarded([&] {
+        Transfers::RunsSpec spec;
+        spec.owned.reserve(row_count);
+        for (const uint64_t* row = rows; row != rows + row_count * columns; row += columns) {
+            const bool strided = columns == COLUMNS_LONG;
+            spec.owned.push_back(
+                {row[0], row[1], row[2], strided ? static_cast<int64_t>(row[3]) : 0,
+                 strided ? static_cast<int64_t>(row[4]) : 0, strided ? row[5] : 1, 0, 0});
+        }
+        spec.sources = {&source, 1};
+        spec.targets = {&target, 1};
+        spec.runs = spec.owned;
+        return publish(call->transfers().create_runs(std::move(spec)), out);
+    });
 }
 
 nixl_status nixl_request_create_lists(nixl_context context, nixl_list source, nixl_list target,
@@ -96,7 +103,7 @@ nixl_status nixl_request_create_lists(nixl_context context, nixl_list source, ni
         return last_code();
     if (out == nullptr)
         return refuse_no_output();
-    return publish(call->transfers().create_lists(source, target), out);
+    return guarded([&] { return publish(call->transfers().create_lists(source, target), out); });
 }
 
 } // extern "C"

@@ -34,9 +34,20 @@ nixl_status refuse_post(Code code) noexcept {
 }
 
 nixl_status refuse_options(Code code) noexcept {
-    return fail(code, code == Code::STALE ? "the completion queue was closed"
-                                          : "opcode and deadline_ns must not be other than known "
-                                            "opcodes and times from now");
+    switch (code) {
+    case Code::STALE:
+        return fail(code, "the completion queue was closed");
+    case Code::BUSY:
+        return refuse_wait();
+    default:
+        return fail(code, "opcode, flags, path_policy and deadline_ns must be known values, and a "
+                          "deadline a time from now");
+    }
+}
+
+nixl_status refuse_wait() noexcept {
+    return fail(Code::BUSY, "waiting in a callback on the progress thread would never end",
+                "start the next transfer in the callback and wait elsewhere");
 }
 
 nixl_status refuse_index(Code code, uint64_t position, uint32_t source, uint32_t target) noexcept {

@@ -23,8 +23,11 @@ Code read_options(Transfers& transfers, const nixl_post_options* given, PostOpti
     out.deadline_ns = options.deadline_ns;
     out.path_policy = options.path_policy;
     out.wait = (options.flags & NIXL_POST_WAIT) != 0;
-    if (options.opcode != 0 || options.deadline_ns < 0)
+    if (options.opcode != 0 || options.deadline_ns < 0 || (options.flags & ~NIXL_POST_WAIT) != 0 ||
+        options.path_policy > NIXL_PATH_REQUIRE_DIRECT)
         return Code::INVALID_ARGUMENT;
+    if (out.wait && thread_role().in_callback != 0 && thread_role().progress_of == &transfers)
+        return Code::BUSY;
     if (options.queue.generation != 0) {
         out.queue = transfers.find_queue(options.queue);
         out.queue_generation = options.queue.generation;
@@ -153,8 +156,7 @@ nixl_status nixl_request_wait(nixl_context context, nixl_request request, int64_
         return refuse_stale();
     const Code code = call->transfers().wait(*slot, request.generation, timeout_ns);
     if (code == Code::BUSY)
-        return fail(code, "waiting in a callback on the progress thread would never end",
-                    "start the next transfer in the callback and wait elsewhere");
+        return refuse_wait();
     return code == Code::STALE ? refuse_stale() : static_cast<nixl_status>(code);
 }
 

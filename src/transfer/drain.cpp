@@ -16,6 +16,15 @@ namespace {
 
 constexpr int64_t SLICE_NS = 1'000'000;
 
+/// The provider's own code, in the system's words where it is the system's.
+std::string detail_text(Code status, int32_t detail, uint32_t caps) {
+    if (detail == 0)
+        return code_name(status);
+    if ((caps & NIXL_CAP_ERRNO) != 0)
+        return errno_text(detail);
+    return std::string(code_name(status)) + ", the backend's code " + std::to_string(detail);
+}
+
 } // namespace
 
 bool Transfers::drive() noexcept {
@@ -99,11 +108,12 @@ Error Transfers::error_of(const Request& request) const {
         error.hint = "the file is shorter than the buffer that was opened on it, or was cut";
     } else if (state.status == Code::CANCELLED) {
         text += "cancelled after " + std::to_string(request.bytes_done) + " bytes";
-    } else if (request.detail != 0) {
-        text += errno_text(request.detail);
     } else {
-        text += code_name(state.status);
+        text += detail_text(state.status, request.detail,
+                            route.legs[request.bad_leg].backend->caps().flags);
     }
+    if (state.status == Code::DISCONNECTED)
+        error.scope = Scope::PEER;
     if (request.first_bad != UINT64_MAX)
         text += " (element " + std::to_string(user_element(request)) + ", leg " +
                 std::to_string(request.bad_leg + 1) + " of " + std::to_string(route.leg_count) +

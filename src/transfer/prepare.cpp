@@ -69,8 +69,7 @@ Result<nixl_region> Transfers::register_end(Region& region, Backend& backend) {
     return nixl_region{region.registration(backend.number), region.base()};
 }
 
-Result<void> Transfers::check_policy(const Route& route) const {
-    const PathPolicy policy = policy_.load(std::memory_order_relaxed);
+Result<void> Transfers::check_policy(const Route& route, PathPolicy policy) {
     if (route.reasons.empty() || policy == PathPolicy::ALLOW)
         return {};
     std::string text = "path " + route.name();
@@ -111,7 +110,7 @@ Result<void> Transfers::bind(Request& request, std::span<const nixl_buffer> sour
     NIXL_ASSIGN_OR_RETURN(request.route, router_.find(uses[0].region->class_number,
                                                       uses[1].region->class_number, bytes));
     const Route& route = *request.route;
-    NIXL_RETURN_IF_ERROR(check_policy(route));
+    NIXL_RETURN_IF_ERROR(check_policy(route, policy_.load(std::memory_order_relaxed)));
     request.pair_count = static_cast<uint32_t>(sources.size());
     request.direct.backend = route.legs[0].backend->number;
     nixl_region_pair* pairs = request.inline_pairs.data();
@@ -237,7 +236,13 @@ Result<void> Transfers::set_runs(Request& request, RunsSpec&& spec) {
     }
     const uint64_t longest = element_limit(*request.route);
     if (longest != 0 && check.longest > longest) {
-        split_long_elements(spec.runs, longest, request.owned_runs, request.origins);
+        if (!split_long_elements(spec.runs, longest, request.owned_runs, request.origins))
+            return Error(Code::UNSUPPORTED,
+                         "more than " + std::to_string(MAX_SPLIT_RUNS) +
+                             " pieces: elements of up to " + std::to_string(check.longest) +
+                             " bytes travel over " + request.route->name() + " in pieces of " +
+                             std::to_string(longest),
+                         "make several requests, or raise chunk_size");
         request.piece_bytes = longest;
         spec.runs = request.owned_runs;
     } else if (!spec.owned.empty()) {

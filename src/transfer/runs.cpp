@@ -88,9 +88,17 @@ RunCheck check_runs(std::span<const nixl_run> runs, std::span<const PairSizes> p
     return check;
 }
 
-void split_long_elements(std::span<const nixl_run> runs, uint64_t max_bytes,
+bool split_long_elements(std::span<const nixl_run> runs, uint64_t max_bytes,
                          std::vector<nixl_run>& out, std::vector<uint64_t>& origins) {
-    uint64_t element = 0;
+    uint64_t element = 0, made = 0;
+    for (const nixl_run& run : runs) {
+        const uint64_t each = run.bytes % max_bytes != 0 ? 2 : 1;
+        made += run.bytes <= max_bytes ? 1 : std::min(run.count, MAX_SPLIT_RUNS) * each;
+        if (made > MAX_SPLIT_RUNS)
+            return false;
+    }
+    out.reserve(made);
+    origins.reserve(made);
     for (const nixl_run& run : runs) {
         if (run.bytes <= max_bytes) {
             out.push_back(run);
@@ -111,6 +119,7 @@ void split_long_elements(std::span<const nixl_run> runs, uint64_t max_bytes,
             }
         }
     }
+    return true;
 }
 
 std::vector<uint64_t> count_first_elements(std::span<const nixl_run> runs) {

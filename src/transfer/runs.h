@@ -75,10 +75,13 @@ struct PairSizes {
 [[nodiscard]] RunCheck check_runs(std::span<const nixl_run> runs,
                                   std::span<const PairSizes> pairs) noexcept;
 
+/// Runs that split_long_elements() makes at most.
+inline constexpr uint64_t MAX_SPLIT_RUNS = 1u << 24;
+
 /// The same elements with none longer than `max_bytes`. `origins` gets, per new run, the number of
-/// the first user element it belongs to.
-void split_long_elements(std::span<const nixl_run> runs, uint64_t max_bytes,
-                         std::vector<nixl_run>& out, std::vector<uint64_t>& origins);
+/// the first user element it belongs to. False when that takes more than MAX_SPLIT_RUNS.
+[[nodiscard]] bool split_long_elements(std::span<const nixl_run> runs, uint64_t max_bytes,
+                                       std::vector<nixl_run>& out, std::vector<uint64_t>& origins);
 
 /// first_elements of a MIXED list.
 [[nodiscard]] std::vector<uint64_t> count_first_elements(std::span<const nixl_run> runs);

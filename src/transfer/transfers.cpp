@@ -110,6 +110,8 @@ Code Transfers::post(Request& request, uint32_t generation, const PostOptions& o
 Code Transfers::launch(Request& request, const PostOptions& options, uint64_t before) noexcept {
     if (options.path_policy == NIXL_PATH_REQUIRE_DIRECT && !request.route->direct())
         return undo_post(request, before, Code::UNSUPPORTED);
+    if (options.path_policy == NIXL_PATH_WARN)
+        (void)check_policy(*request.route, PathPolicy::WARN);
     Code refused =
         options.queue == nullptr ? Code::OK : options.queue->reserve(options.queue_generation);
     if (refused == Code::OK && request.pipeline != nullptr) {

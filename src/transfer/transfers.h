@@ -150,7 +150,7 @@ class Transfers {
                       std::span<const nixl_buffer> targets, uint64_t bytes);
     Result<Region*> live_region(nixl_buffer buffer, const char* side);
     Result<nixl_region> register_end(Region& region, Backend& backend);
-    Result<void> check_policy(const Route& route) const;
+    static Result<void> check_policy(const Route& route, PathPolicy policy);
     Result<void> bind_lists(Request& request, const List& source, const List& target);
     void set_all_view(Request& request) noexcept;
     Code expand_indices(Request& request, std::span<const uint32_t> source,
