@@ -47,9 +47,9 @@ enum {
 /* Work for one submit(): elements [first_element, first_element + element_count) of a list of runs,
  * or of two prepared lists picked by index. Elements are counted through the runs in their order.
  *
- * Lifetime: the struct itself and `notification` are borrowed for the call. `pairs`, `runs` and the
- * index arrays stay as they are until the last accepted element of this tag has been completed, so
- * a backend may accept more than its hardware queue holds and walk the runs later.
+ * Lifetime: the struct itself is borrowed for the call. `pairs`, `runs` and the index arrays stay as
+ * they are until the last accepted element of this tag has been completed, so a backend may accept
+ * more than its hardware queue holds and walk the runs later.
  * The core has checked every range against its regions, and bytes <= caps.max_element_bytes. */
 typedef struct nixl_batch {
     uint32_t struct_size;
@@ -69,10 +69,6 @@ typedef struct nixl_batch {
     const uint32_t* target_indices;
     void* stream; /* the caller's stream to join (CUstream), or NULL */
     uint64_t tag; /* comes back in every completion; unique among the queue's open tags */
-    /* To deliver at the target after all data of this tag, or NULL. Taken only by the call that
-     * accepts the last element given here. */
-    const void* notification;
-    uint64_t notification_bytes;
 } nixl_batch;
 
 /* Covers elements [first_element, first_element + element_count) of the batch with this tag.
@@ -111,7 +107,7 @@ typedef struct nixl_kind_pair {
 } nixl_kind_pair;
 
 enum {
-    NIXL_CAP_NOTIFY = 1u << 0,      /* batch.notification and notify() work */
+    NIXL_CAP_NOTIFY = 1u << 0,      /* notify() works */
     NIXL_CAP_PREPARE = 1u << 1,     /* prepare() and index posting work */
     NIXL_CAP_SELF_DRIVEN = 1u << 2, /* accepted work finishes without poll() being called */
     NIXL_CAP_CANCEL_FENCES = 1u << 3, /* after cancel(), a completed element touches no memory
@@ -268,8 +264,9 @@ typedef struct nixl_backend_v1 {
      * or sleep for completions where that is cheaper than being woken; at most some 100 us in all,
      * since it holds the queue meanwhile. 1: did some; 0: nothing to help with. */
     int (*assist)(void* queue);
-    /* After everything that was submitted on this queue for that peer. Completes like one
-     * element. */
+    /* Delivers a message at the peer (its host->notified()), after every earlier one of this queue
+     * to it. The core calls it when the data that goes before has completed. `message` is borrowed
+     * until the tag completes, as one element of 0 bytes. AGAIN: offer it again. */
     nixl_status (*notify)(void* queue, nixl_peer_id, const void* message, uint64_t bytes,
                           uint64_t tag);
 } nixl_backend_v1;

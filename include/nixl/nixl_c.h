@@ -348,7 +348,8 @@ NIXL_API nixl_status nixl_buffer_export(nixl_context context, nixl_buffer buffer
 NIXL_API nixl_status nixl_buffer_import(nixl_context context, nixl_peer peer, const void* exported,
                                         uint64_t bytes, int32_t accessing_device, nixl_buffer* out);
 
-/* Up to 64 KiB, in order per sender, after data posted before it by this thread. */
+/* Up to 64 KiB, copied; in order per sending thread, and after the data that the thread posted to
+ * the peer before. Returns once it is on its way; one that is lost later is told by a WARN. */
 NIXL_API nixl_status nixl_notification_send(nixl_context context, nixl_peer peer,
                                             const void* message, uint64_t bytes);
 /* NOT_FOUND: none has arrived. OUT_OF_RANGE: *bytes is its size, it is still there. */

@@ -9,6 +9,15 @@ nixl_status refuse_no_output() noexcept {
     return fail(Code::INVALID_ARGUMENT, "an argument that is needed is NULL");
 }
 
+nixl_status refuse_note(Code code) noexcept {
+    if (code == Code::OUT_OF_RANGE)
+        return fail(code, "a notification has 1 to 65536 bytes, and is not NULL");
+    return fail(code,
+                "the post carries a notification, and neither end belongs to a peer whose "
+                "transport delivers them",
+                "post without, or see nixl-info --backends for transports that can");
+}
+
 nixl_status refuse_post(Code code) noexcept {
     switch (code) {
     case Code::BUSY:

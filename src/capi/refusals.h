@@ -9,6 +9,7 @@ namespace nixl::core {
 nixl_status refuse_stale() noexcept;
 nixl_status refuse_no_output() noexcept;
 nixl_status refuse_post(Code code) noexcept;
+nixl_status refuse_note(Code code) noexcept;
 nixl_status refuse_options(Code code) noexcept;
 nixl_status refuse_wait() noexcept;
 nixl_status refuse_index(Code code, uint64_t position, uint32_t source, uint32_t target) noexcept;

@@ -39,6 +39,10 @@ Code read_options(Transfers& transfers, const nixl_post_options* given, PostOpti
 
 nixl_status after_post(Context& context, Request& request, uint32_t generation, Code posted,
                        const PostOptions& options) noexcept {
+    if (posted == Code::OUT_OF_RANGE ||
+        (posted == Code::UNSUPPORTED && options.notification_bytes != 0 &&
+         options.path_policy != NIXL_PATH_REQUIRE_DIRECT))
+        return refuse_note(posted);
     if (posted != Code::OK)
         return refuse_post(posted);
     if (!options.wait)
@@ -90,7 +94,7 @@ nixl_status nixl_request_post_indexed(nixl_context context, nixl_request request
     if (posted == Code::NOT_FOUND)
         return fail(Code::UNSUPPORTED, "the request was not made over two lists",
                     "use nixl_request_create_lists()");
-    if (posted == Code::OUT_OF_RANGE || posted == Code::INVALID_ARGUMENT)
+    if (bad < count && (posted == Code::OUT_OF_RANGE || posted == Code::INVALID_ARGUMENT))
         return refuse_index(posted, bad, source_indices[bad], targets[bad]);
     return after_post(*call, *slot, request.generation, posted, options);
 }

@@ -47,13 +47,14 @@ Result<void> Context::notify(nixl_peer handle, std::span<const uint8_t> message)
     if (peer->state.load() == NIXL_PEER_DOWN)
         return Error(Code::DISCONNECTED, "peer " + peer->name + " is down");
     for (const auto& backend : registry_->backends()) {
-        if ((peer->backends >> backend->number & 1) == 0 || backend->table().notify == nullptr ||
-            (backend->caps().flags & NIXL_CAP_NOTIFY) == 0)
+        if ((peer->backends >> backend->number & 1) == 0 || !backend->notifies())
             continue;
-        const Code code = transfers_->notify(backend->number, Peers::id_of(*peer), message);
-        if (code != Code::OK)
-            return Error(code, "notification to " + peer->name + " over " + backend->name());
-        return {};
+        auto sent = transfers_->send_note(*backend, Peers::id_of(*peer), message);
+        if (sent.ok())
+            return sent;
+        Error error = std::move(sent).error();
+        error.message = "peer " + peer->name + " over " + backend->name() + ": " + error.message;
+        return error;
     }
     return Error(Code::UNSUPPORTED, "no transport to " + peer->name + " carries notifications");
 }

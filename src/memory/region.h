@@ -101,6 +101,10 @@ class Region : public Slot {
     [[nodiscard]] void* base() const noexcept {
         return kind_class.remote() ? nullptr : reinterpret_cast<void*>(memory_address);
     }
+    /// The number by which backends know its peer; 0: it is this process's own.
+    [[nodiscard]] nixl_peer_id peer_id() const noexcept {
+        return peer.generation == 0 ? 0 : peer.index + 1;
+    }
     [[nodiscard]] bool storage() const noexcept { return kind_class.kind >= NIXL_KIND_FILE; }
     [[nodiscard]] bool read_only() const noexcept { return (flags & NIXL_BUFFER_READ_ONLY) != 0; }
 

@@ -43,6 +43,9 @@ class Backend {
     /// What probe() said although it said yes: why it works less well than it could. Often empty.
     [[nodiscard]] const std::string& note() const noexcept { return note_; }
     [[nodiscard]] bool remote() const noexcept { return table_.connect != nullptr; }
+    [[nodiscard]] bool notifies() const noexcept {
+        return table_.notify != nullptr && (caps_.flags & NIXL_CAP_NOTIFY) != 0;
+    }
     [[nodiscard]] bool self_driven() const noexcept {
         return (caps_.flags & NIXL_CAP_SELF_DRIVEN) != 0;
     }

@@ -172,7 +172,7 @@ Code Transfers::post_indexed(Request& request, uint32_t generation,
         return undo_post(request, before, Code::NOT_FOUND);
     if (const Code code = expand_indices(request, source, target, bad); code != Code::OK)
         return undo_post(request, before, code);
-    request.direct.aim(request.view, request.pairs(), request.pair_count);
+    aim_at_data(request);
     if (request.lists->by_backend()) {
         nixl_batch& batch = request.direct.batch;
         batch.prepared_source = request.lists->prepared_source;

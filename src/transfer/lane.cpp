@@ -139,6 +139,7 @@ void Lane::start(Request& request) noexcept {
     const bool wants_background = options.done != nullptr || !request.route->self_driven ||
                                   (options.queue != nullptr && options.queue->armed());
     request.started = true;
+    request.sequence = ++sequence_;
     if (!options.wait && wants_background)
         keep_watched(request);
     if (options.deadline_ns != 0)

@@ -37,9 +37,6 @@ struct ThreadRole {
 extern thread_local constinit ThreadRole my_role __attribute__((tls_model("initial-exec")));
 [[nodiscard]] inline ThreadRole& thread_role() noexcept { return my_role; }
 
-/// The tag of notifications that are sent on their own; nobody waits for their completions.
-inline constexpr uint64_t NOTIFICATION_TAG = UINT64_MAX;
-
 /// The token that a backend gives to host->wake().
 struct LaneQueue {
     Lane* lane = nullptr;
@@ -93,8 +90,8 @@ class Lane {
     /// Released in flight: reports CANCELLED and lets its last completion free the slot.
     void orphan(Request& request) noexcept;
 
-    Code notify_peer(uint32_t backend, nixl_peer_id peer,
-                     std::span<const uint8_t> message) noexcept;
+    /// Nobody holds the request any more: its last completion frees the slot.
+    void disown(Request& request) noexcept;
 
     // For pipelines and the lane's own parts.
     bool
@@ -110,9 +107,6 @@ class Lane {
             static_cast<uint64_t>(flight.generation.load(std::memory_order_relaxed)) << 32 | index;
         batch.flags = options.wait ? uint32_t{NIXL_BATCH_WAITED} : 0;
         batch.stream = options.stream;
-        const bool last = flight.last_leg();
-        batch.notification = last ? options.notification : nullptr;
-        batch.notification_bytes = last ? options.notification_bytes : 0;
     }
     void close_flight(Flight& flight) noexcept;
     void finish(Request& request) noexcept; ///< nothing of it is in flight any more
@@ -157,6 +151,10 @@ class Lane {
 
   private:
     void start(Request& request) noexcept;
+    void send_note(Request& request) noexcept;
+    bool submit_note(Flight& flight) noexcept; ///< as submit()
+    static void note_over(const Request& request, Code status) noexcept;
+    [[nodiscard]] bool has_earlier(const Request& request) const noexcept;
     void count_deadline(Request& request, bool counted) noexcept;
     void begin_flights(Request& request) noexcept;
     bool drain_inbox() noexcept;
@@ -185,7 +183,8 @@ class Lane {
     Request* active_ = nullptr;
     Request* starting_ = nullptr; ///< by start(), until it is over
     uint32_t timed_ = 0;          ///< requests with a deadline
-    Flight* pending_ = nullptr;   ///< first in, first out
+    uint64_t sequence_ = 0;
+    Flight* pending_ = nullptr; ///< first in, first out
     Flight** pending_end_ = &pending_;
     std::vector<DueCallback> due_;
     bool changed_ = false; ///< something finished in this turn

@@ -37,23 +37,6 @@ Result<void> Lane::open_queue(LaneQueue& queue, uint32_t number_of_backend) noex
     return {};
 }
 
-Code Lane::notify_peer(uint32_t backend, nixl_peer_id peer,
-                       std::span<const uint8_t> message) noexcept {
-    LaneQueue& queue = queues_[backend];
-    if (queue.queue == nullptr)
-        if (const auto opened = open_queue(queue, backend); !opened.ok())
-            return opened.error().code;
-    const nixl_status status = queue.backend->table().notify(queue.queue, peer, message.data(),
-                                                             message.size(), NOTIFICATION_TAG);
-    if (status == NIXL_OK) {
-        if (queue.in_flight == 0)
-            mark_busy(queue);
-        ++queue.in_flight;
-        poll_queue(queue);
-    }
-    return static_cast<Code>(status);
-}
-
 void Lane::contract_broken(const LaneQueue& queue, const char* what) noexcept {
     const std::string text = "backend " + queue.backend->name() + " " + what;
     if (log_first_time(text))
@@ -94,11 +77,15 @@ void Lane::orphan(Request& request) noexcept {
         report(request, Code::CANCELLED, Phase::DRAINING);
         shared_.telemetry().abandoned(1);
     }
+    disown(request);
+    cancel(request); // its last completion frees the slot, maybe right here
+}
+
+void Lane::disown(Request& request) noexcept {
     request.orphaned = true;
     SlotMap<Request, 64>::retire(request);
     keep_watched(request);
     shared_.want_progress();
-    cancel(request); // its last completion frees the slot, maybe right here
 }
 
 uint64_t Lane::expire(uint64_t now) noexcept {

@@ -60,10 +60,6 @@ bool Lane::poll_queue(LaneQueue& queue) noexcept {
 }
 
 void Lane::complete(LaneQueue& queue, const nixl_completion& done) noexcept {
-    if (done.tag == NOTIFICATION_TAG) {
-        queue.in_flight -= 1;
-        return;
-    }
     Flight* flight = flight_of(done.tag);
     if (flight == nullptr) {
         contract_broken(queue, "completed a tag that is not in flight");
@@ -87,6 +83,8 @@ void Lane::complete(LaneQueue& queue, const nixl_completion& done) noexcept {
              flight->base_element + done.first_element, flight->leg);
     } else if (done.element_count == 1 && done.bytes < element_bytes(*flight, done.first_element)) {
         retry_short(*flight, done.first_element, done);
+    } else if (flight->note) {
+        // Nothing to add up.
     } else if (flight->last_leg()) {
         request.bytes_done += done.bytes;
         request.elements_done += done.element_count;
@@ -157,6 +155,9 @@ bool Lane::retry_pending() noexcept {
         if (flight->request->stopped) {
             settle(*flight);
             moved = true;
+        } else if (flight->note) {
+            moved |= submit_note(*flight);
+            settle(*flight);
         } else if ((full & bit) != 0) {
             keep_pending(*flight);
         } else {
@@ -195,6 +196,10 @@ void Lane::finish(Request& request) noexcept {
     if (status == Code::OK && (request.bytes_done != request.view.bytes ||
                                request.staged_bytes != legs_between * request.view.bytes))
         status = request.cancelled ? Code::CANCELLED : Code::INTERNAL;
+    if (status == Code::OK && request.note.peer != 0 && !request.note.sent) {
+        send_note(request);
+        return;
+    }
     if (request.counted)
         Transfers::remove_users(request);
     if (starting_ == &request)
@@ -212,7 +217,10 @@ void Lane::finish(Request& request) noexcept {
         measure(request, status);
     changed_ = true;
     if (request.orphaned) { // reported when it was released
-        shared_.telemetry().abandoned(-1);
+        if (request.note.alone)
+            note_over(request, status);
+        else
+            shared_.telemetry().abandoned(-1);
         shared_.free_slot(request);
         return;
     }

@@ -112,7 +112,6 @@ Result<void> Transfers::bind(Request& request, std::span<const nixl_buffer> sour
     const Route& route = *request.route;
     NIXL_RETURN_IF_ERROR(check_policy(route, policy_.load(std::memory_order_relaxed)));
     request.pair_count = static_cast<uint32_t>(sources.size());
-    request.direct.backend = route.legs[0].backend->number;
     nixl_region_pair* pairs = request.inline_pairs.data();
     if (sources.size() > 1) {
         request.many_pairs.resize(sources.size());
@@ -184,7 +183,7 @@ Result<Request*> Transfers::publish(Request& request) {
         request.pipeline =
             std::make_unique<Pipeline>(request, longest, chunks_.load(std::memory_order_relaxed));
     }
-    request.direct.aim(request.view, request.pairs(), request.pair_count);
+    aim_at_data(request);
     request.set(Phase::IDLE, Code::OK);
     return &request;
 }

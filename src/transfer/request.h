@@ -40,6 +40,7 @@ struct Flight : Slot {
     bool pending = false;      ///< in the lane's list of those that wait for room
     nixl_run own_run{};        ///< of rests
     RunView own_view;          ///< of chunks and rests
+    bool note = false;         ///< carries the request's notification
     Flight* next = nullptr;    ///< in the lane's pending list
     Flight* sibling = nullptr; ///< the request's other pooled flights
     Flight** sibling_of = nullptr;
@@ -54,6 +55,7 @@ struct Flight : Slot {
         batch = {};
         batch.struct_size = sizeof batch;
         batch.opcode = NIXL_OPCODE_COPY;
+        note = false;
         batch.pairs = pairs;
         batch.pair_count = pair_count;
         batch.runs = at.runs;
@@ -117,6 +119,15 @@ struct PostOptions {
     bool wait = false;
 };
 
+/// The notification of one post: sent when its data has arrived.
+struct Note {
+    std::vector<uint8_t> message;
+    nixl_peer_id peer = 0; ///< 0: there is none
+    uint32_t backend = 0;
+    bool sent = false;
+    bool alone = false; ///< of a request without data, which waits for the thread's earlier ones
+};
+
 /// Two lists and their indices, for requests that are posted by index; made by transfer/lists.
 struct IndexedLists;
 
@@ -150,6 +161,8 @@ struct Request : Slot {
 
     // Of one post.
     PostOptions options;
+    Note note;
+    uint64_t sequence = 0;             ///< of its lane: order of the starts
     std::atomic<uint64_t> deadline{0}; ///< absolute; 0: none. Waiters look at it, too
     uint64_t posted_ns = 0;
     uint64_t completed_ns = 0;

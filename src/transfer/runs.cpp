@@ -93,7 +93,9 @@ bool split_long_elements(std::span<const nixl_run> runs, uint64_t max_bytes,
     uint64_t element = 0, made = 0;
     for (const nixl_run& run : runs) {
         const uint64_t each = run.bytes % max_bytes != 0 ? 2 : 1;
-        made += run.bytes <= max_bytes ? 1 : std::min(run.count, MAX_SPLIT_RUNS) * each;
+        if (run.bytes > max_bytes && run.count > MAX_SPLIT_RUNS)
+            return false;
+        made += run.bytes > max_bytes ? run.count * each : 1;
         if (made > MAX_SPLIT_RUNS)
             return false;
     }

@@ -102,7 +102,7 @@ Code Transfers::post(Request& request, uint32_t generation, const PostOptions& o
         if (request.lists->all.runs == nullptr)
             return undo_post(request, before, Code::INVALID_ARGUMENT);
         request.view = request.lists->all;
-        request.direct.aim(request.view, request.pairs(), request.pair_count);
+        aim_at_data(request);
     }
     return launch(request, options, before);
 }
@@ -112,6 +112,12 @@ Code Transfers::launch(Request& request, const PostOptions& options, uint64_t be
         return undo_post(request, before, Code::UNSUPPORTED);
     if (options.path_policy == NIXL_PATH_WARN)
         (void)check_policy(*request.route, PathPolicy::WARN);
+    if (!request.note.alone)
+        request.note.peer = 0;
+    request.note.sent = false;
+    if (options.notification_bytes != 0)
+        if (const Code code = take_note(request, options); code != Code::OK)
+            return undo_post(request, before, code);
     Code refused =
         options.queue == nullptr ? Code::OK : options.queue->reserve(options.queue_generation);
     if (refused == Code::OK && request.pipeline != nullptr) {
@@ -136,6 +142,8 @@ Code Transfers::launch(Request& request, const PostOptions& options, uint64_t be
     Flight& flight = request.direct;
     flight.generation.store(flight.generation.load(std::memory_order_relaxed) + 1,
                             std::memory_order_relaxed);
+    if (flight.note)
+        aim_at_data(request);
     flight.rewind();
     Lane::address(flight);
     Lane& lane = my_lane();
@@ -270,15 +278,6 @@ void Transfers::refuse_waits(bool refused) noexcept {
         lane->notify();
 }
 
-Code Transfers::notify(uint32_t backend, nixl_peer_id peer, std::span<const uint8_t> message) {
-    Lane& lane = my_lane(); // after what this thread posted before
-    lane.enter();
-    lane.progress();
-    const Code code = lane.notify_peer(backend, peer, message);
-    lane.leave();
-    return code;
-}
-
 Code Transfers::cancel(Request& request, uint32_t generation) noexcept {
     const bool done =
         in_turn(request, generation, [&request](Lane& lane) { lane.cancel(request); });
@@ -333,6 +332,8 @@ void Transfers::free_slot(Request& request) noexcept {
         request.first_elements = {};
         request.origins = {};
     }
+    if (!request.note.message.empty())
+        request.note = {};
     requests_.give(request);
 }
 

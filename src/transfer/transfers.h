@@ -74,8 +74,9 @@ class Transfers {
     [[nodiscard]] Code poll(Request& request, uint32_t generation) noexcept;
     /// IN_PROGRESS at the timeout; INTERRUPTED; STALE when it was released meanwhile.
     Code wait(Request& request, uint32_t generation, int64_t timeout_ns) noexcept;
-    /// Hands a message to the backend, after everything this thread posted to it before.
-    Code notify(uint32_t backend, nixl_peer_id peer, std::span<const uint8_t> message);
+    static constexpr uint64_t MAX_NOTE_BYTES = 64u << 10;
+    /// Sends a message after everything that this thread posted to the peer before.
+    Result<void> send_note(Backend& backend, nixl_peer_id peer, std::span<const uint8_t> message);
     Code cancel(Request& request, uint32_t generation) noexcept;
     /// Its poster does not wait for it any more, though it said so.
     void watch(Request& request, uint32_t generation) noexcept;
@@ -187,7 +188,14 @@ class Transfers {
     Code begin_post(Request& request, uint32_t generation, uint64_t* before) noexcept;
     static Code undo_post(Request& request, uint64_t before, Code why) noexcept;
     Code launch(Request& request, const PostOptions& options, uint64_t before) noexcept;
+    static void aim_at_data(Request& request) noexcept {
+        request.direct.aim(request.view, request.pairs(), request.pair_count);
+        request.direct.backend = request.route->legs[0].backend->number;
+    }
     Code undo_launch(Request& request, uint64_t before) noexcept;
+    /// OUT_OF_RANGE too long; UNSUPPORTED no end is a peer's, or its transport cannot.
+    static Code take_note(Request& request, const PostOptions& options) noexcept;
+    const Route& note_route(Backend& backend) EXCLUDES(note_routes_mutex_);
 
     /// One round of a wait, as the driver if the lane is free.
     struct Round {
@@ -214,6 +222,9 @@ class Transfers {
     SlotMap<CompletionQueue, 16> queues_;
     std::vector<std::unique_ptr<Lane>> lanes_;
     std::atomic<bool> waits_refused_{false};
+    Region nowhere_; ///< both ends of notes that go alone
+    Mutex note_routes_mutex_;
+    std::array<std::unique_ptr<Route>, MAX_BACKENDS> note_routes_ GUARDED_BY(note_routes_mutex_);
     std::unique_ptr<Progress> progress_;
 };
 

@@ -365,11 +365,6 @@ void Endpoint::Queue::add(const nixl_batch& batch, uint64_t element) {
     operation.target = *static_cast<Reach*>(target.registration);
     operation.source_base = static_cast<unsigned char*>(source.base);
     operation.target_base = static_cast<unsigned char*>(target.base);
-    if (batch.notification != nullptr && element + 1 == batch.first_element + batch.element_count) {
-        const auto* const text = static_cast<const unsigned char*>(batch.notification);
-        operation.message.assign(text, text + batch.notification_bytes);
-        operation.message_peer = std::max(operation.source.peer, operation.target.peer);
-    }
     operations_.push_back(std::move(operation));
 }
 

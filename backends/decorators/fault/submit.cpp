@@ -46,10 +46,6 @@ uint64_t FaultQueue::submit(const nixl_batch& batch) noexcept {
         uint64_t good = 0;
         while (accepted + good != limit) {
             fault = pick_fault(has_runs ? &ahead : nullptr, random);
-            // A notification goes with the last element; its rest would come without one.
-            if (fault == Fault::SHORT && batch.notification != nullptr &&
-                accepted + good + 1 == batch.element_count)
-                fault = Fault::NONE;
             if (fault != Fault::NONE)
                 break;
             ++good;
@@ -110,10 +106,6 @@ uint64_t FaultQueue::submit_part(const nixl_batch& batch, const sdk::OpCursor* a
         at->store_position(&inner, batch.runs);
     inner.first_element = first;
     inner.element_count = count;
-    if (first + count != batch.first_element + batch.element_count) {
-        inner.notification = nullptr; // goes with the last part
-        inner.notification_bytes = 0;
-    }
     part->tag = batch.tag;
     part->first_element = first;
     part->is_short = false;
@@ -155,8 +147,6 @@ bool FaultQueue::submit_short(const nixl_batch& batch, const sdk::OpCursor& at,
     inner.element_count = 1;
     inner.first_run = 0;
     inner.first_in_run = 0;
-    inner.notification = nullptr;
-    inner.notification_bytes = 0;
     const uint64_t accepted = ForwardQueue::submit(inner);
     part->elements_left = accepted;
     part->is_open = accepted != 0;

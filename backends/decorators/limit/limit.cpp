@@ -62,10 +62,6 @@ uint64_t LimitQueue::submit(const nixl_batch& batch) noexcept {
     }
     if (part.element_count == 0)
         return 0;
-    if (part.element_count != batch.element_count) {
-        part.notification = nullptr; // goes with the last part
-        part.notification_bytes = 0;
-    }
     const uint64_t accepted = ForwardQueue::submit(part);
     in_flight_ += accepted;
     if (batch.runs == nullptr)

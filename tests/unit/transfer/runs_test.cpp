@@ -96,13 +96,23 @@ TEST(Runs, FindAndAdvance_agreeWithCountingOneByOne) {
     }
 }
 
+TEST(Runs, LongElementsWithoutEnd_areRefusedBeforeAnythingIsWritten) {
+    std::vector<nixl_run> cut;
+    std::vector<uint64_t> origins;
+    for (const uint64_t count : {MAX_SPLIT_RUNS + 1, uint64_t{1} << 40, UINT64_MAX / 512}) {
+        const std::vector<nixl_run> runs = {make_run(0, 0, 512, 0, count)};
+        EXPECT_FALSE(split_long_elements(runs, 256, cut, origins)) << count;
+        EXPECT_TRUE(cut.empty());
+    }
+}
+
 TEST(Runs, LongElements_areCutIntoTheSameBytes) {
     const std::vector<nixl_run> runs = {make_run(10, 20, 1000, 2000, 3), make_run(9000, 9500, 64),
                                         make_run(0, 0, 300)};
     std::vector<nixl_run> cut;
     std::vector<uint64_t> origins;
 
-    split_long_elements(runs, 256, cut, origins);
+    ASSERT_TRUE(split_long_elements(runs, 256, cut, origins));
 
     std::vector<std::pair<uint64_t, uint64_t>> wanted, got; // every byte's source and target
     const auto bytes_of = [](const nixl_run& run, auto& out) {
