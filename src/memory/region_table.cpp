@@ -164,15 +164,21 @@ Result<void> RegionTable::ensure_registered(Region& region, Backend& backend, bo
 }
 
 Result<void> RegionTable::release(nixl_buffer buffer, const std::function<void()>& settle) {
+    const auto busy = [](uint32_t users) {
+        return Error(Code::BUSY,
+                     "the buffer is used by " + std::to_string(users) + " operation(s) in flight",
+                     "wait for the transfers, or free with a timeout");
+    };
     Region* region = find(buffer);
+    // Before it is marked: others' posts are not refused by a free that then gives up.
+    if (const uint32_t users = region != nullptr ? region->users() : 0; users != 0)
+        return busy(users);
     if (region == nullptr || !region->start_closing(buffer.generation))
         return Error(Code::STALE, "the buffer was freed already");
     settle();
     if (const uint32_t users = region->users(); users != 0) {
         region->stop_closing();
-        return Error(Code::BUSY,
-                     "the buffer is used by " + std::to_string(users) + " operation(s) in flight",
-                     "wait for the transfers, or free with a timeout");
+        return busy(users);
     }
     SlotMap<Region>::retire(*region);
     take_apart(*region);
