@@ -26,10 +26,11 @@ nixl_status status_of(int error) noexcept {
 
 } // namespace
 
-Flow::Flow(uint32_t depth_ops, uint64_t merge_bytes)
-    : depth_ops_(depth_ops), merge_bytes_(merge_bytes), operations_(depth_ops),
-      vectors_(size_t{depth_ops} * MAX_VECTORS), free_operations_(depth_ops), ended_(depth_ops),
-      again_(depth_ops), spans_(MAX_SPANS), free_operation_count_(depth_ops) {
+Flow::Flow(uint32_t depth_ops, uint64_t merge_bytes, WaitingQueues& waiting, uint32_t number)
+    : depth_ops_(depth_ops), merge_bytes_(merge_bytes), waiting_(waiting), number_(number),
+      operations_(depth_ops), vectors_(size_t{depth_ops} * MAX_VECTORS),
+      free_operations_(depth_ops), ended_(depth_ops), again_(depth_ops), spans_(MAX_SPANS),
+      free_operation_count_(depth_ops) {
     for (uint32_t i = 0; i < depth_ops; ++i)
         free_operations_[i] = depth_ops - 1 - i;
     for (uint32_t i = 0; i < MAX_SPANS; ++i)
@@ -53,7 +54,7 @@ Operation* Flow::next() noexcept {
     if (again_count_ > 0)
         if (Operation* const operation = next_again())
             return operation;
-    while (!held_back_ && free_operation_count_ > 0) {
+    while (waiting_count_ == 0 && free_operation_count_ > 0) {
         uint32_t number = first_queued_;
         while (number != NO_SPAN && spans_[number].is_cancelled) // collect() had no room for it yet
             number = spans_[number].after;
@@ -84,7 +85,6 @@ Operation* Flow::next() noexcept {
 }
 
 Operation* Flow::next_again() noexcept {
-    held_back_ = false;
     Operation* found = nullptr;
     uint32_t kept = 0;
     for (uint32_t i = 0; i < again_count_; ++i) {
@@ -93,8 +93,7 @@ Operation* Flow::next_again() noexcept {
         if (found != nullptr) {
             again_[kept++] = number;
         } else if (spans_[operation.span].is_cancelled) {
-            operation.error = ECANCELED;
-            ended_[ended_count_++] = number;
+            end(operation, ECANCELED);
         } else if (start(operation)) {
             found = &operation;
         } else {
@@ -180,16 +179,8 @@ bool Flow::join(Operation& operation, const Element& element) const noexcept {
 bool Flow::start(Operation& operation) noexcept {
     if (!operation.holds_phase) {
         operation.is_direct = operation.is_aligned;
-        if (operation.is_write && operation.storage->direct_fd >= 0) {
-            const auto way =
-                operation.storage->writes.start(operation.is_aligned, operation.is_waiting);
-            operation.is_waiting = way == WritePhase::Way::WAIT;
-            held_back_ = held_back_ || operation.is_waiting;
-            if (operation.is_waiting)
-                return false;
-            operation.is_direct = way == WritePhase::Way::DIRECT;
-            operation.holds_phase = true;
-        }
+        if (operation.is_write && !enter_phase(operation))
+            return false;
     }
     ++in_kernel_;
     operation.is_brisk = operation.is_direct && operation.call_bytes() <= BRISK_BYTES;
@@ -198,12 +189,35 @@ bool Flow::start(Operation& operation) noexcept {
     return true;
 }
 
+bool Flow::enter_phase(Operation& operation) noexcept {
+    using Way = WritePhase::Way;
+    WritePhase& writes = *operation.storage->writes;
+    Way way = writes.start(operation.is_aligned, operation.is_waiting);
+    if (way == Way::WAIT) {
+        // Once more, now that it would be woken.
+        waiting_.expect_wake(number_);
+        waiting_count_ += operation.is_waiting ? 0 : 1;
+        operation.is_waiting = true;
+        way = writes.start(operation.is_aligned, true);
+        if (way == Way::WAIT)
+            return false;
+    }
+    waiting_count_ -= operation.is_waiting ? 1 : 0;
+    operation.is_waiting = false;
+    operation.is_direct = way == Way::DIRECT;
+    operation.holds_phase = true;
+    return true;
+}
+
 void Flow::leave_phase(Operation& operation) noexcept {
-    if (operation.holds_phase)
-        operation.storage->writes.finish(operation.is_direct ? WritePhase::Way::DIRECT
-                                                             : WritePhase::Way::CACHED);
-    if (operation.is_waiting)
-        operation.storage->writes.stop_waiting();
+    if (operation.holds_phase &&
+        operation.storage->writes->finish(operation.is_direct ? WritePhase::Way::DIRECT
+                                                              : WritePhase::Way::CACHED))
+        waiting_.wake_all();
+    if (operation.is_waiting) {
+        operation.storage->writes->stop_waiting();
+        --waiting_count_;
+    }
     operation.holds_phase = operation.is_waiting = false;
 }
 
@@ -319,6 +333,23 @@ void Flow::cancel(uint64_t tag) noexcept {
             cancelled_spans_ += span.cursor.done() ? 0 : 1;
         }
     }
+    // What waits for another queue has nothing that would bring it back soon.
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < again_count_; ++i) {
+        Operation& operation = operations_[again_[i]];
+        if (spans_[operation.span].is_cancelled)
+            end(operation, ECANCELED);
+        else
+            again_[kept++] = again_[i];
+    }
+    again_count_ = kept;
+}
+
+/// collect() completes it with that error.
+void Flow::end(Operation& operation, int error) noexcept {
+    leave_phase(operation);
+    operation.error = error;
+    ended_[ended_count_++] = number(operation);
 }
 
 void Flow::again(Operation& operation) noexcept { again_[again_count_++] = number(operation); }

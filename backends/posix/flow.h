@@ -12,6 +12,7 @@
 
 #include "region.h"
 #include "sink.h"
+#include "waiting_queues.h"
 
 namespace nixl::core::posix {
 
@@ -35,7 +36,7 @@ struct Operation {
     bool is_direct;    ///< goes there
     bool is_alone;     ///< one element per call from here on: the joined call did not end well
     bool is_waiting;   ///< for direct writes in flight, see WritePhase
-    bool holds_phase;  ///< started in its region's WritePhase
+    bool holds_phase;  ///< started in its file's WritePhase
     bool is_brisk;     ///< counted as such while it is in the kernel
     bool is_in_kernel; ///< between next() and finish()
 
@@ -55,8 +56,8 @@ struct Operation {
 /// Threads: one thread (the queue's driver).
 class Flow {
   public:
-    /// `depth_ops`: most operations handed out at a time.
-    Flow(uint32_t depth_ops, uint64_t merge_bytes);
+    /// `depth_ops`: most operations handed out at a time. `number`: of this queue in `waiting`.
+    Flow(uint32_t depth_ops, uint64_t merge_bytes, WaitingQueues& waiting, uint32_t number);
 
     /// All elements of the batch, or none when MAX_SPANS are open.
     [[nodiscard]] uint64_t accept(const nixl_batch& batch) noexcept;
@@ -74,10 +75,13 @@ class Flow {
     /// Marks the tag; collect() completes the elements that the kernel does not have.
     void cancel(uint64_t tag) noexcept;
 
-    /// poll() would find something to do although nothing comes back from the kernel.
+    /// poll() would find something to do although nothing comes back from the kernel. What waits
+    /// for another queue's writes, and what is queued behind it, is none: that queue wakes this
+    /// one.
     [[nodiscard]] bool has_work() const noexcept {
         return cancelled_spans_ > 0 || ended_count_ > 0 ||
-               (in_kernel_ == 0 && (again_count_ > 0 || first_queued_ != NO_SPAN));
+               (in_kernel_ == 0 && (again_count_ > waiting_count_ ||
+                                    (waiting_count_ == 0 && first_queued_ != NO_SPAN)));
     }
     /// Operations in the kernel that come back soon and in crowds: direct and small.
     [[nodiscard]] uint32_t brisk_in_kernel() const noexcept { return brisk_in_kernel_; }
@@ -116,10 +120,12 @@ class Flow {
     void fill(Operation& operation, Span& span) noexcept;
     bool join(Operation& operation, const Element& element) const noexcept;
     bool start(Operation& operation) noexcept;
+    bool enter_phase(Operation& operation) noexcept;
     void leave_phase(Operation& operation) noexcept;
     void finish_elements(Operation& operation, uint32_t count) noexcept;
     void finish_failed(Operation& operation, int error, Sink& sink) noexcept;
     void again(Operation& operation) noexcept;
+    void end(Operation& operation, int error) noexcept;
     void release(Operation& operation) noexcept;
     void close_if_done(uint32_t span) noexcept;
     void queue_last(uint32_t span) noexcept;
@@ -128,6 +134,8 @@ class Flow {
 
     const uint32_t depth_ops_;
     const uint64_t merge_bytes_;
+    WaitingQueues& waiting_;
+    const uint32_t number_;
     std::vector<Operation> operations_;
     std::vector<iovec> vectors_;                            // MAX_VECTORS for each operation
     std::vector<uint32_t> free_operations_, ended_, again_; // stacks and a queue of numbers
@@ -137,7 +145,7 @@ class Flow {
     uint32_t ended_count_ = 0, again_count_ = 0, cancelled_spans_ = 0;
     uint32_t in_kernel_ = 0, brisk_in_kernel_ = 0;
     uint32_t first_queued_ = NO_SPAN, last_queued_ = NO_SPAN;
-    bool held_back_ = false; // an unaligned write waits: start nothing new behind it
+    uint32_t waiting_count_ = 0; // of those in again_, see WritePhase: start nothing new behind
 };
 
 } // namespace nixl::core::posix

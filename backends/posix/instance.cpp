@@ -67,17 +67,33 @@ Result<void> Instance::attach(const nixl_region_desc& desc, Region& region) {
     regions_.push_back(&region);
     region.owner = this;
     give_slots(region);
-    for (const auto& queue : queues_)
-        queue->attached(region);
+    enter_file(region);
+    for (const auto& open : queues_)
+        open.queue->attached(region);
     return {};
 }
 
 void Instance::detach(const Region& region) noexcept {
     MutexLock lock(mutex_);
     regions_.erase(std::find(regions_.begin(), regions_.end(), &region));
-    for (const auto& queue : queues_)
-        queue->detaching(region);
+    for (const auto& open : queues_)
+        open.queue->detaching(region);
     take_slots(region);
+    leave_file(region);
+}
+
+void Instance::enter_file(Region& region) {
+    if (!region.is_storage)
+        return;
+    File& file = files_[region.file_identity()];
+    ++file.regions;
+    region.writes = &file.writes;
+}
+
+void Instance::leave_file(const Region& region) noexcept {
+    const auto file = region.is_storage ? files_.find(region.file_identity()) : files_.end();
+    if (file != files_.end() && --file->second.regions == 0)
+        files_.erase(file);
 }
 
 void Instance::give_slots(Region& region) {
@@ -95,32 +111,42 @@ void Instance::take_slots(const Region& region) {
         free_buffer_slots_.push_back(region.buffer_slot);
 }
 
+Result<std::unique_ptr<Queue>> Instance::make_queue(uint32_t depth, void* host_queue,
+                                                    uint32_t number) {
+#if NIXL_HAVE_IO_URING
+    if (engine_ == Engine::IO_URING)
+        return open_uring_queue(host_, options_, depth, waiting_, number);
+#endif
+    return open_thread_queue(host_, options_, depth, host_queue, pool_, waiting_, number);
+}
+
 Result<Queue*> Instance::open_queue(uint32_t depth_ops, void* host_queue) {
     const uint32_t depth =
         depth_ops == 0 ? options_.queue_depth_ops : std::min(depth_ops, options_.queue_depth_ops);
-    std::unique_ptr<Queue> owned;
-#if NIXL_HAVE_IO_URING
-    if (engine_ == Engine::IO_URING) {
-        NIXL_ASSIGN_OR_RETURN(owned, open_uring_queue(host_, options_, depth));
-    }
-#endif
-    if (owned == nullptr)
-        owned = open_thread_queue(host_, options_, depth, host_queue, pool_);
-    Queue* const queue = owned.get();
     MutexLock lock(mutex_);
+    const uint32_t number = waiting_.add(host_queue);
+    if (number == WaitingQueues::NONE)
+        return Error(Code::AGAIN, "posix has " + std::to_string(WaitingQueues::MAX_QUEUES) +
+                                      " open queues already");
+    auto made = make_queue(depth, host_queue, number);
+    if (!made.ok()) {
+        waiting_.remove(number);
+        return std::move(made).error();
+    }
     for (const Region* const region : regions_)
-        queue->attached(*region);
-    queues_.push_back(std::move(owned));
-    return queue;
+        made.value()->attached(*region);
+    queues_.push_back({std::move(made).value(), number});
+    return queues_.back().queue.get();
 }
 
 void Instance::close_queue(const Queue* queue) noexcept {
-    std::unique_ptr<Queue> closing; // destroyed after the lock is given back
+    OpenQueue closing{}; // destroyed after the lock is given back
     MutexLock lock(mutex_);
     const auto found = std::find_if(queues_.begin(), queues_.end(),
-                                    [&](const auto& owned) { return owned.get() == queue; });
+                                    [&](const auto& open) { return open.queue.get() == queue; });
     closing = std::move(*found);
     queues_.erase(found);
+    waiting_.remove(closing.number);
 }
 
 } // namespace nixl::core::posix

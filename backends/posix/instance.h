@@ -2,6 +2,7 @@
 // One opened posix backend: its engine, the regions attached to it and the queues that serve them.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "queue.h"
 #include "region.h"
 #include "thread_pool.h"
+#include "waiting_queues.h"
 
 namespace nixl::core::posix {
 
@@ -41,14 +43,27 @@ class Instance final : private RegionOwner {
     void detach(const Region& region) noexcept override EXCLUDES(mutex_);
     void give_slots(Region& region) REQUIRES(mutex_);
     void take_slots(const Region& region) REQUIRES(mutex_);
+    void enter_file(Region& region) REQUIRES(mutex_);
+    void leave_file(const Region& region) noexcept REQUIRES(mutex_);
+    Result<std::unique_ptr<Queue>> make_queue(uint32_t depth, void* host_queue, uint32_t number);
 
     const sdk::Host host_;
     const Options options_;
     const Engine engine_;
     ThreadPool pool_;
+    WaitingQueues waiting_{host_};
     Mutex mutex_; // held over the registration calls of the rings, never over a data path call
+    struct File {
+        WritePhase writes;
+        uint32_t regions = 0;
+    };
     std::vector<const Region*> regions_ GUARDED_BY(mutex_);
-    std::vector<std::unique_ptr<Queue>> queues_ GUARDED_BY(mutex_);
+    std::map<std::pair<uint64_t, uint64_t>, File> files_ GUARDED_BY(mutex_); // by file_identity()
+    struct OpenQueue {
+        std::unique_ptr<Queue> queue;
+        uint32_t number; // in waiting_
+    };
+    std::vector<OpenQueue> queues_ GUARDED_BY(mutex_);
     std::vector<uint32_t> free_file_slots_ GUARDED_BY(mutex_);
     std::vector<uint32_t> free_buffer_slots_ GUARDED_BY(mutex_);
 };

@@ -105,6 +105,10 @@ Result<void> Region::attach_storage(const nixl_region_desc& desc) {
         return Error(Code::UNSUPPORTED, name + " is neither a regular file nor a block device");
 
     is_storage = true;
+    // A device has many names, each with a number of its own.
+    identity_ = S_ISBLK(status.st_mode)
+                    ? std::pair<uint64_t, uint64_t>{status.st_rdev, 0}
+                    : std::pair<uint64_t, uint64_t>{status.st_dev, status.st_ino};
     bytes = desc.bytes;
     file_offset = desc.address;
     cached_fd = desc.fd;

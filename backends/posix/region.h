@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <utility>
 
 #include <nixl/backend.h>
 
@@ -54,7 +55,7 @@ struct Region {
     uint32_t direct_memory_align_bytes = 0;
     uint32_t file_slot =
         NO_SLOT; ///< cached_fd in the rings' file tables; direct_fd is the next one
-    mutable WritePhase writes;
+    WritePhase* writes = nullptr;                      ///< of the file, owned by the instance
     mutable std::atomic<uint64_t> known_file_bytes{0}; ///< the size when it was last looked at
 
     /// Set when the region asked for DIRECT and does not get it: the reason, for people.
@@ -77,9 +78,13 @@ struct Region {
     /// Writes to storage are durable when it returns.
     Result<void> flush() const;
 
+    /// What tells files apart, however they were opened: device and number.
+    [[nodiscard]] std::pair<uint64_t, uint64_t> file_identity() const noexcept { return identity_; }
+
   private:
     Descriptor reopened_cached_; // only where the core's descriptor is itself O_DIRECT
     Descriptor reopened_direct_;
+    std::pair<uint64_t, uint64_t> identity_;
 
     bool grew_to(uint64_t end) const noexcept;
     Result<void> attach_storage(const nixl_region_desc& desc);

@@ -16,9 +16,9 @@ namespace {
 class ThreadQueue final : public Queue {
   public:
     ThreadQueue(const sdk::Host& host, const Options& options, uint32_t depth_ops, void* host_queue,
-                ThreadPool& pool)
-        : host_(host), host_queue_(host_queue), pool_(pool), flow_(depth_ops, options.merge_bytes),
-          results_(depth_ops) {}
+                ThreadPool& pool, WaitingQueues& waiting, uint32_t number)
+        : host_(host), host_queue_(host_queue), pool_(pool),
+          flow_(depth_ops, options.merge_bytes, waiting, number), results_(depth_ops) {}
 
     ~ThreadQueue() override {
         // The last result may be here before its thread has returned from host->wake(). That is a
@@ -115,9 +115,11 @@ class ThreadQueue final : public Queue {
 } // namespace
 
 std::unique_ptr<Queue> open_thread_queue(const sdk::Host& host, const Options& options,
-                                         uint32_t depth_ops, void* host_queue, ThreadPool& pool) {
+                                         uint32_t depth_ops, void* host_queue, ThreadPool& pool,
+                                         WaitingQueues& waiting, uint32_t number) {
     // allow(hot): the control call that opens a queue
-    return std::make_unique<ThreadQueue>(host, options, depth_ops, host_queue, pool);
+    return std::make_unique<ThreadQueue>(host, options, depth_ops, host_queue, pool, waiting,
+                                         number);
 }
 
 } // namespace nixl::core::posix

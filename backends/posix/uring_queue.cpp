@@ -46,8 +46,9 @@ class Ring {
 
 class UringQueue final : public Queue {
   public:
-    UringQueue(const sdk::Host& host, const Options& options, uint32_t depth_ops)
-        : host_(host), flow_(depth_ops, options.merge_bytes),
+    UringQueue(const sdk::Host& host, const Options& options, uint32_t depth_ops,
+               WaitingQueues& waiting, uint32_t number)
+        : host_(host), flow_(depth_ops, options.merge_bytes, waiting, number),
           pinned_bytes_limit_(options.pinned_bytes) {}
     ~UringQueue() override;
 
@@ -212,9 +213,10 @@ std::string uring_refusal() {
 }
 
 Result<std::unique_ptr<Queue>> open_uring_queue(const sdk::Host& host, const Options& options,
-                                                uint32_t depth_ops) {
+                                                uint32_t depth_ops, WaitingQueues& waiting,
+                                                uint32_t number) {
     // allow(hot): the control call that opens a queue
-    auto queue = std::make_unique<UringQueue>(host, options, depth_ops);
+    auto queue = std::make_unique<UringQueue>(host, options, depth_ops, waiting, number);
     NIXL_RETURN_IF_ERROR(queue->open());
     return std::unique_ptr<Queue>(std::move(queue));
 }

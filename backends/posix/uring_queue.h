@@ -16,8 +16,9 @@ namespace nixl::core::posix {
 /// Empty when rings can be made here, else the reason ("io_uring_setup: Operation not permitted").
 [[nodiscard]] std::string uring_refusal();
 
-/// `depth_ops`: most operations in the kernel.
+/// `depth_ops`: most operations in the kernel. `number`: of the queue in `waiting`.
 Result<std::unique_ptr<Queue>> open_uring_queue(const sdk::Host& host, const Options& options,
-                                                uint32_t depth_ops);
+                                                uint32_t depth_ops, WaitingQueues& waiting,
+                                                uint32_t number);
 
 } // namespace nixl::core::posix

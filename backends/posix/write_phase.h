@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keeps direct and cached writes of one DIRECT region from being in flight together.
+// Keeps direct and cached writes of one file from being in flight together.
 #pragma once
 
 #include <atomic>
@@ -7,18 +7,19 @@
 
 namespace nixl::core::posix {
 
-/// The coherence rule of DIRECT regions.
+/// The coherence rule of files that have a DIRECT region.
 ///
-/// A piece whose file offset, length or memory is not aligned goes through the page cache. The
-/// kernel keeps direct and cached I/O coherent when one follows the other: a direct write first
+/// A piece of one whose file offset, length or memory is not aligned goes through the page cache.
+/// The kernel keeps direct and cached I/O coherent when one follows the other: a direct write first
 /// writes back and then drops the cached pages of its range, a direct read first writes back. It
 /// does not when a cached write touches the same page or folio WHILE a direct write is in flight:
 /// the page may have been filled with the block's old bytes, and writing it back later undoes the
 /// direct write next to it. So an aligned write starts direct only while no cached write is in
 /// flight or waiting (else it goes through the cache, too), and an unaligned write waits for the
-/// direct ones in flight. Reads need no rule.
+/// direct ones in flight. Reads need no rule. The pages are the file's, so all its regions share
+/// one phase, those that are not DIRECT as well: all their writes are cached ones.
 ///
-/// Threads: any thread. One per region; the count of each sort is bounded by the queues' depths.
+/// Threads: any thread. The count of each sort is bounded by the queues' depths.
 class WritePhase {
   public:
     enum class Way : uint8_t { DIRECT, CACHED, WAIT };
@@ -49,8 +50,14 @@ class WritePhase {
                 return way;
         }
     }
-    void finish(Way way) noexcept {
-        state_.fetch_sub(way == Way::DIRECT ? DIRECT_ONE : CACHED_ONE);
+    /// True: others wait for what has ended now, so wake them.
+    [[nodiscard]] bool finish(Way way) noexcept {
+        if (way == Way::CACHED) { // nobody waits for cached writes
+            state_.fetch_sub(CACHED_ONE);
+            return false;
+        }
+        const uint64_t before = state_.fetch_sub(DIRECT_ONE);
+        return before % CACHED_ONE == DIRECT_ONE && before >= WAITER;
     }
     /// A write that had WAIT is given up.
     void stop_waiting() noexcept { state_.fetch_sub(WAITER); }

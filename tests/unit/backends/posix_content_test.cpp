@@ -137,6 +137,82 @@ TEST_P(PosixContent, DirectRegionWithUnalignedNeighbours_losesNoByte) {
     }
 }
 
+// The hazard is the file's, not the handle's: one handle writes aligned blocks directly while
+// another writes their neighbours through the page cache.
+TEST_P(PosixContent, DirectAndCachedHandlesOfOneFile_loseNoByte) {
+    constexpr uint64_t BYTES = 1 * MIB;
+    for (const uint32_t second_flags : {0u, uint32_t{NIXL_REGION_DIRECT}}) {
+        for (uint32_t seed = 1; seed <= 12; ++seed) {
+            SCOPED_TRACE(seed);
+            std::mt19937 random(seed);
+            ScratchFile file(random_bytes(BYTES, seed));
+            PosixRig rig(GetParam(), 32, {{"posix.merge_bytes", "0"}});
+            Bytes memory = random_bytes(BYTES, seed + 100);
+            std::vector<nixl_run> aligned, unaligned;
+            for (uint64_t at = 0; at < BYTES; at += 1024) { // each other sector
+                aligned.push_back(run_of(at, at, 512));
+                const uint64_t middle = 1 + random() % 511;
+                unaligned.push_back(run_of(at + 512, at + 512, middle));
+                unaligned.push_back(run_of(at + 512 + middle, at + 512 + middle, 512 - middle));
+            }
+            std::shuffle(aligned.begin(), aligned.end(), random);
+            std::shuffle(unaligned.begin(), unaligned.end(), random);
+            const auto from = rig.memory(memory);
+            const auto direct = rig.file(file.path(), O_RDWR, NIXL_REGION_DIRECT);
+            const auto other = rig.file(file.path(), O_RDWR, second_flags);
+
+            const uint64_t first = rig.submit(from->region(), direct->region(), aligned);
+            const uint64_t second = rig.submit(from->region(), other->region(), unaligned);
+            ASSERT_TRUE(rig.finish(first));
+            ASSERT_TRUE(rig.finish(second));
+
+            EXPECT_EQ(rig.table.flush(rig.instance, direct->registration, nullptr), NIXL_OK);
+            ASSERT_TRUE(file.read(BYTES) == memory) << "written bytes differ";
+        }
+    }
+}
+
+// One queue's unaligned write waits for the other queue's direct ones: it sleeps meanwhile, and is
+// woken.
+TEST_P(PosixContent, WriteThatWaitsForAnotherQueue_sleepsAndIsWoken) {
+    constexpr uint64_t COUNT = 64, BLOCK = 4 * KIB;
+    ScratchFile file(random_bytes(COUNT * BLOCK, 15));
+    PosixRig rig(GetParam(), COUNT, {{"posix.merge_bytes", "0"}});
+    Bytes memory = random_bytes(COUNT * BLOCK, 16);
+    const auto from = rig.memory(memory);
+    const auto disk = rig.file(file.path(), O_RDWR, NIXL_REGION_DIRECT);
+    if (rig.host.logged("goes through the page cache"))
+        GTEST_SKIP() << "no direct I/O here";
+    void* second = nullptr;
+    int second_host_queue = 0;
+    ASSERT_EQ(rig.table.queue_open(rig.instance, 0, &second_host_queue, &second, nullptr), NIXL_OK);
+
+    const uint64_t tag =
+        rig.submit(from->region(), disk->region(), {run_of(0, 0, BLOCK, COUNT, BLOCK, BLOCK)});
+    const nixl_run unaligned = run_of(100, 100, 50);
+    const nixl_region_pair pair = {from->region(), disk->region()};
+    nixl_batch batch = {};
+    batch.struct_size = sizeof batch;
+    batch.pair_count = 1;
+    batch.pairs = &pair;
+    batch.runs = &unaligned;
+    batch.run_count = 1;
+    batch.element_count = 1;
+    batch.tag = 1;
+    ASSERT_EQ(rig.table.submit(second, &batch), 1u);
+    nixl_completion done = {};
+    ASSERT_EQ(rig.table.poll(second, &done, 1), 0u);
+    EXPECT_EQ(rig.table.arm(second), 1) << "there is nothing to poll for";
+    EXPECT_EQ(rig.host.wakes(&second_host_queue), 0u);
+    ASSERT_TRUE(rig.finish(tag));
+    EXPECT_TRUE(rig.host.wait_for_wakes(&second_host_queue, 1, PATIENCE));
+
+    while (rig.table.poll(second, &done, 1) == 0) {}
+    EXPECT_EQ(done.status, NIXL_OK);
+    rig.table.queue_close(second);
+    EXPECT_TRUE(file.read(COUNT * BLOCK) == memory);
+}
+
 TEST_P(PosixContent, DirectRegionWithUnalignedMemory_movesTheSameBytes) {
     ScratchFile file(random_bytes(256 * KIB, 6));
     PosixRig rig(GetParam());

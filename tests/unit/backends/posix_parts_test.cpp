@@ -26,20 +26,21 @@ TEST(WritePhase, UnalignedWriteBehindDirectOnes_waitsForAllOfThem) {
     (void)phase.start(true, false);
 
     EXPECT_EQ(phase.start(false, false), Way::WAIT);
-    phase.finish(Way::DIRECT);
+    EXPECT_FALSE(phase.finish(Way::DIRECT));
     EXPECT_EQ(phase.start(false, true), Way::WAIT);
-    phase.finish(Way::DIRECT);
+    EXPECT_TRUE(phase.finish(Way::DIRECT)) << "the last one wakes";
     EXPECT_EQ(phase.start(false, true), Way::CACHED);
+    EXPECT_FALSE(phase.finish(Way::CACHED));
 }
 
 TEST(WritePhase, AlignedWriteBesideCachedOne_goesThroughTheCacheToo) {
     WritePhase phase;
     (void)phase.start(false, false);
     EXPECT_EQ(phase.start(true, false), Way::CACHED);
-    phase.finish(Way::CACHED);
+    (void)phase.finish(Way::CACHED);
     EXPECT_EQ(phase.start(true, false), Way::CACHED);
-    phase.finish(Way::CACHED);
-    phase.finish(Way::CACHED);
+    (void)phase.finish(Way::CACHED);
+    (void)phase.finish(Way::CACHED);
     EXPECT_EQ(phase.start(true, false), Way::DIRECT);
 }
 
@@ -48,7 +49,7 @@ TEST(WritePhase, WaitingWrite_isNotOvertakenForEver) {
     (void)phase.start(true, false);
     (void)phase.start(false, false); // waits
     EXPECT_EQ(phase.start(true, false), Way::WAIT);
-    phase.finish(Way::DIRECT);
+    EXPECT_TRUE(phase.finish(Way::DIRECT));
     EXPECT_EQ(phase.start(true, true), Way::CACHED);
     EXPECT_EQ(phase.start(false, true), Way::CACHED);
 }
@@ -79,7 +80,7 @@ TEST(WritePhase, ManyThreads_neverMixBothSorts) {
                 mine.fetch_add(1);
                 mixed += other.load() > 0 ? 1 : 0;
                 mine.fetch_sub(1);
-                phase.finish(way);
+                (void)phase.finish(way);
             }
         });
     for (auto& thread : threads)
