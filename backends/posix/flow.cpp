@@ -221,10 +221,19 @@ void Flow::leave_phase(Operation& operation) noexcept {
     operation.holds_phase = operation.is_waiting = false;
 }
 
-void Flow::finish(Operation& operation, int64_t result, Sink& sink) noexcept {
+void Flow::leave_kernel(Operation& operation) noexcept {
     --in_kernel_;
     brisk_in_kernel_ -= operation.is_brisk ? 1 : 0;
     operation.is_in_kernel = false;
+}
+
+void Flow::refuse(Operation& operation, int error) noexcept {
+    leave_kernel(operation);
+    end(operation, error);
+}
+
+void Flow::finish(Operation& operation, int64_t result, Sink& sink) noexcept {
+    leave_kernel(operation);
     Span& span = spans_[operation.span];
     if (result < 0) {
         finish_failed(operation, static_cast<int>(-result), sink);

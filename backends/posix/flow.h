@@ -69,6 +69,9 @@ class Flow {
     /// operation is over, or next() hands it out again for what is left of it.
     void finish(Operation& operation, int64_t result, Sink& sink) noexcept;
 
+    /// The kernel did not even take it: it ends with that errno, through collect().
+    void refuse(Operation& operation, int error) noexcept;
+
     /// Completes what needs no kernel: elements cancelled before they were started, and wrong ones.
     void collect(Sink& sink) noexcept;
 
@@ -122,6 +125,7 @@ class Flow {
     bool start(Operation& operation) noexcept;
     bool enter_phase(Operation& operation) noexcept;
     void leave_phase(Operation& operation) noexcept;
+    void leave_kernel(Operation& operation) noexcept;
     void finish_elements(Operation& operation, uint32_t count) noexcept;
     void finish_failed(Operation& operation, int error, Sink& sink) noexcept;
     void again(Operation& operation) noexcept;

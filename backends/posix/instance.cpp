@@ -2,6 +2,7 @@
 #include "instance.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "thread_queue.h"
 #if NIXL_HAVE_IO_URING
@@ -114,8 +115,16 @@ void Instance::take_slots(const Region& region) {
 Result<std::unique_ptr<Queue>> Instance::make_queue(uint32_t depth, void* host_queue,
                                                     uint32_t number) {
 #if NIXL_HAVE_IO_URING
-    if (engine_ == Engine::IO_URING)
-        return open_uring_queue(host_, options_, depth, waiting_, number);
+    if (engine_ == Engine::IO_URING) {
+        auto ring = open_uring_queue(host_, options_, depth, waiting_, number);
+        if (ring.ok() || options_.engine != EngineChoice::AUTO)
+            return ring;
+        // Descriptors or memory may run out after the first queues, a sandbox may close later.
+        NIXL_RETURN_IF_ERROR(pool_.start());
+        if (!std::exchange(told_of_threads_, true))
+            host_.log(NIXL_LOG_WARN, __FILE__, __LINE__, "posix: %s; a queue uses threads",
+                      ring.error().message.c_str());
+    }
 #endif
     return open_thread_queue(host_, options_, depth, host_queue, pool_, waiting_, number);
 }

@@ -45,7 +45,8 @@ class Instance final : private RegionOwner {
     void take_slots(const Region& region) REQUIRES(mutex_);
     void enter_file(Region& region) REQUIRES(mutex_);
     void leave_file(const Region& region) noexcept REQUIRES(mutex_);
-    Result<std::unique_ptr<Queue>> make_queue(uint32_t depth, void* host_queue, uint32_t number);
+    Result<std::unique_ptr<Queue>> make_queue(uint32_t depth, void* host_queue, uint32_t number)
+        REQUIRES(mutex_);
 
     const sdk::Host host_;
     const Options options_;
@@ -64,6 +65,7 @@ class Instance final : private RegionOwner {
         uint32_t number; // in waiting_
     };
     std::vector<OpenQueue> queues_ GUARDED_BY(mutex_);
+    bool told_of_threads_ GUARDED_BY(mutex_) = false;
     std::vector<uint32_t> free_file_slots_ GUARDED_BY(mutex_);
     std::vector<uint32_t> free_buffer_slots_ GUARDED_BY(mutex_);
 };

@@ -27,15 +27,27 @@ class Ring {
         if (open_)
             io_uring_queue_exit(&ring_);
     }
-    /// 0 or an errno.
-    int open(uint32_t entries) noexcept {
+    /// Errors: that of the system call, named.
+    Result<void> open(uint32_t entries) {
         // No SINGLE_ISSUER, DEFER_TASKRUN or COOP_TASKRUN: threads take turns at driving a queue,
         // and results must not depend on the one that submitted entering the kernel again.
         io_uring_params params = {};
         params.flags = IORING_SETUP_CLAMP;
         const int result = io_uring_queue_init_params(entries, &ring_, &params);
         open_ = result == 0;
-        return -result;
+        if (!open_)
+            return Error::system("io_uring_setup", -result);
+        // Sandboxes may forbid this call alone. A request that does nothing shows it.
+        io_uring_prep_nop(io_uring_get_sqe(&ring_));
+        io_uring_cqe* done = nullptr;
+        int entered = io_uring_submit_and_wait(&ring_, 1);
+        while (entered == -EINTR)
+            entered = io_uring_submit_and_wait(&ring_, 1);
+        if (entered < 0)
+            return Error::system("io_uring_enter", -entered);
+        if (io_uring_peek_cqe(&ring_, &done) == 0)
+            io_uring_cqe_seen(&ring_, done);
+        return {};
     }
     io_uring& get() noexcept { return ring_; }
 
@@ -65,6 +77,8 @@ class UringQueue final : public Queue {
   private:
     void reap(Sink& sink) noexcept;
     void refill() noexcept;
+    void enter() noexcept;
+    void take_back(int error) noexcept;
     void prepare(const Operation& operation) noexcept;
 
     const sdk::Host& host_;
@@ -78,9 +92,11 @@ class UringQueue final : public Queue {
 Result<void> UringQueue::open() {
     // Room for one operation and one cancel request each; the completion ring is twice as large, so
     // it cannot overflow.
-    if (const int error = ring_.open(2 * flow_.depth_ops()); error != 0)
-        return Error::system("io_uring_setup", error,
-                             "posix.engine=threads works without io_uring");
+    auto opened = ring_.open(2 * flow_.depth_ops());
+    if (!opened.ok()) {
+        opened.error().hint = "posix.engine=threads works without io_uring";
+        return opened;
+    }
     // allow(hot): once, when the queue is opened
     tables_ = std::make_unique<RingTables>(ring_.get(), pinned_bytes_limit_);
     return {};
@@ -105,7 +121,7 @@ uint32_t UringQueue::poll(nixl_completion* out, uint32_t capacity) noexcept {
     flow_.collect(sink);
     reap(sink);
     refill();
-    if (sink.used() == 0) { // what the page cache had is done by now
+    if (sink.used() == 0) { // what the page cache had is done by now, and what was refused
         reap(sink);
         flow_.collect(sink);
         if (sink.used() > 0)
@@ -138,9 +154,34 @@ void UringQueue::refill() noexcept {
             break;
         prepare(*operation);
     }
-    // EAGAIN, EBUSY and EINTR leave the rest in the submission ring for the next poll(); see arm().
-    if (io_uring_sq_ready(&ring_.get()) > 0)
-        io_uring_submit(&ring_.get());
+    enter();
+}
+
+void UringQueue::enter() noexcept {
+    if (io_uring_sq_ready(&ring_.get()) == 0)
+        return;
+    const int result = io_uring_submit(&ring_.get());
+    // These leave the rest in the submission ring for the next poll(); see arm(). Any other would
+    // come back for ever.
+    if (result < 0 && result != -EAGAIN && result != -EBUSY && result != -EINTR)
+        take_back(-result);
+}
+
+/// Cold: the kernel does not take what is in the submission ring, which ends with that error.
+void UringQueue::take_back(int error) noexcept {
+    io_uring_sq& ring = ring_.get().sq;
+    // Nobody else touches the ring: there is no kernel thread that polls it. Both sides count
+    // through the same places.
+    const unsigned first = *ring.khead;
+    for (unsigned i = first; i != ring.sqe_tail; ++i) {
+        const uint64_t user_data = ring.sqes[i & *ring.kring_mask].user_data;
+        if (user_data == CANCEL_RESULT)
+            --cancels_;
+        else
+            flow_.refuse(flow_.operation(static_cast<uint32_t>(user_data)), error);
+    }
+    ring.sqe_head = ring.sqe_tail = first;
+    *ring.ktail = first;
 }
 
 void UringQueue::prepare(const Operation& operation) noexcept {
@@ -179,8 +220,7 @@ void UringQueue::cancel(uint64_t tag) noexcept {
         sqe->user_data = CANCEL_RESULT;
         ++cancels_;
     }
-    if (io_uring_sq_ready(&ring_.get()) > 0)
-        io_uring_submit(&ring_.get());
+    enter();
 }
 
 bool UringQueue::arm() noexcept {
@@ -207,9 +247,10 @@ bool UringQueue::assist() noexcept {
 // allow(hot): text of a control call
 std::string uring_refusal() {
     Ring ring;
-    if (const int error = ring.open(2); error != 0)
-        return "io_uring_setup: " + errno_text(error);
-    return {};
+    const auto opened = ring.open(2);
+    if (opened.ok())
+        return {};
+    return opened.error().message;
 }
 
 Result<std::unique_ptr<Queue>> open_uring_queue(const sdk::Host& host, const Options& options,

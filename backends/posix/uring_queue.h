@@ -13,7 +13,8 @@
 
 namespace nixl::core::posix {
 
-/// Empty when rings can be made here, else the reason ("io_uring_setup: Operation not permitted").
+/// Empty when rings can be made and entered here, else the reason ("io_uring_setup: Operation not
+/// permitted").
 [[nodiscard]] std::string uring_refusal();
 
 /// `depth_ops`: most operations in the kernel. `number`: of the queue in `waiting`.

@@ -151,11 +151,11 @@ TEST_P(PosixDevices, FullDisk_isNoSpaceForTheElementsThatDidNotFit) {
     expect_child(in_child([] { return fill_a_small_disk(GetParam()); }));
 }
 
-/// From here on io_uring_setup fails with EPERM, as in many containers.
-bool forbid_io_uring() {
+/// From here on that system call fails with EPERM, as io_uring_setup does in many containers.
+bool forbid(unsigned call) {
     sock_filter program[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
@@ -165,7 +165,7 @@ bool forbid_io_uring() {
 }
 
 std::string without_io_uring() {
-    if (!forbid_io_uring())
+    if (!forbid(SYS_io_uring_setup))
         return "skip: " + words("seccomp");
     PosixRig forced("io_uring");
     if (forced.opened != NIXL_UNSUPPORTED ||
@@ -191,6 +191,84 @@ TEST(PosixMachine, ForbiddenIoUring_isReplacedByThreadsWithTheReason) {
     if (const std::string reason = io_uring_missing(); !reason.empty())
         GTEST_SKIP() << reason;
     expect_child(in_child(without_io_uring));
+}
+
+// A sandbox may allow making a ring and forbid using it.
+std::string without_io_uring_enter() {
+    if (!forbid(SYS_io_uring_enter))
+        return "skip: " + words("seccomp");
+    PosixRig forced("io_uring");
+    if (forced.opened != NIXL_UNSUPPORTED ||
+        std::string(forced.text).find("io_uring_enter: Operation not permitted") != 0)
+        return std::string("io_uring by name: ") + forced.text;
+    ScratchFile file(random_bytes(100 * KIB, 6));
+    PosixRig rig("auto");
+    Bytes target(100 * KIB);
+    const auto to = rig.memory(target), disk = rig.file(file.path());
+    rig.run(disk->region(), to->region(), {run_of(0, 0, KIB, 100, KIB, KIB)});
+    return target == file.read(100 * KIB) ? "" : "the bytes differ";
+}
+
+TEST(PosixMachine, RingThatMayNotBeEntered_isReplacedByThreads) {
+    if (const std::string reason = io_uring_missing(); !reason.empty())
+        GTEST_SKIP() << reason;
+    expect_child(in_child(without_io_uring_enter));
+}
+
+std::string enter_forbidden_later() {
+    ScratchFile file(random_bytes(100 * KIB, 7));
+    PosixRig rig("io_uring", 8, {{"posix.merge_bytes", "0"}});
+    Bytes target(100 * KIB);
+    const auto to = rig.memory(target), disk = rig.file(file.path());
+    if (!forbid(SYS_io_uring_enter))
+        return "skip: " + words("seccomp");
+    const auto& work = rig.run(disk->region(), to->region(), {run_of(0, 0, KIB, 100, KIB, KIB)});
+    if (!work.finished() || work.count(NIXL_PERMISSION_DENIED) != 100)
+        return std::to_string(work.done) + " ended, " +
+               std::to_string(work.count(NIXL_PERMISSION_DENIED)) + " with the error";
+    return work.elements[0].detail == EPERM ? "" : "another errno";
+}
+
+TEST(PosixMachine, RingThatMayNoLongerBeEntered_failsItsElements) {
+    if (const std::string reason = io_uring_missing(); !reason.empty())
+        GTEST_SKIP() << reason;
+    expect_child(in_child(enter_forbidden_later));
+}
+
+std::string without_descriptors() {
+    ScratchFile file(random_bytes(100 * KIB, 8));
+    PosixRig rig("auto");
+    Bytes target(100 * KIB);
+    const auto to = rig.memory(target), disk = rig.file(file.path());
+    rig.table.queue_close(rig.queue);
+    rig.queue = nullptr;
+    const int next = ::dup(0);
+    ::close(next);
+    const rlimit limit = {static_cast<rlim_t>(next), static_cast<rlim_t>(next)};
+    if (::setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return "skip: " + words("RLIMIT_NOFILE");
+    for (int time = 0; time < 2; ++time) {
+        nixl_error_text error = {rig.text, sizeof rig.text, 0, 0};
+        if (rig.table.queue_open(rig.instance, 0, &rig, &rig.queue, &error) != NIXL_OK)
+            return rig.text;
+        std::fill(target.begin(), target.end(), 0);
+        rig.run(disk->region(), to->region(), {run_of(0, 0, KIB, 100, KIB, KIB)});
+        if (target != file.read(100 * KIB))
+            return "the bytes differ";
+        rig.table.queue_close(rig.queue);
+        rig.queue = nullptr;
+    }
+    int told = 0;
+    for (const auto& line : rig.host.log_lines())
+        told += line.level == NIXL_LOG_WARN && line.text.find("io_uring_setup: Too many open "
+                                                              "files") != std::string::npos;
+    return told == 1 ? "" : std::to_string(told) + " warnings";
+}
+
+TEST(PosixMachine, NoDescriptorForAnotherRing_isToldOnceAndThreadsServeTheQueue) {
+    if (const std::string reason = io_uring_missing(); !reason.empty())
+        GTEST_SKIP() << reason;
+    expect_child(in_child(without_descriptors));
 }
 
 std::string with_little_locked_memory() {
