@@ -116,6 +116,11 @@ void CopyQueue::drop_cancelled() noexcept {
         load_.fetch_sub(ONE_SPAN);
         finish(span); // the rest that nobody will take
     }
+    // Their places are free at once: there may be no taker left to go past them.
+    uint32_t head = head_.load(std::memory_order_relaxed);
+    while (head != tail && open_[head & open_mask_] == nullptr)
+        ++head;
+    head_.store(head, std::memory_order_release); // pairs with open_span()
 }
 
 /// Gives back one count of `pending`, and the span with the last one.

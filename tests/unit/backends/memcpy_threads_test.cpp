@@ -101,6 +101,27 @@ TEST_F(MemcpyWorkers, CancelBeforeItStarts_movesNothing) {
                             [](unsigned char byte) { return byte == 0; }));
 }
 
+// Nobody takes from the queue between the cancels, so they alone have to free its places.
+TEST_F(MemcpyWorkers, CancelledSpans_giveTheirPlacesBack) {
+    for (const char* spans : {"1", "2"}) {
+        SCOPED_TRACE(spans);
+        FakeHost few(2);
+        few.set("inline_copy_bytes", "4096").set("memcpy.open_spans", spans);
+        few.hold_workers();
+        QueueRig rig(few, load(nixl_backend_entry_memcpy, few));
+        for (uint64_t tag = 1; tag <= 10; ++tag) {
+            Transfer work = transfer({single(0, 0, 64 * KIB)}, tag);
+            ASSERT_EQ(rig.submit(work), 1u) << "span " << tag;
+            rig.cancel(tag);
+            ASSERT_EQ(rig.poll(), 1u);
+            ASSERT_EQ(work.with_status(NIXL_CANCELLED), 1u);
+        }
+        few.release_workers();
+        Transfer last = transfer({single(0, 0, 64 * KIB)}, 11);
+        ASSERT_TRUE(rig.finish(last));
+    }
+}
+
 TEST_F(MemcpyWorkers, CancelHalfWay_countsExactlyWhatMoved) {
     host.hold_workers();
     {
