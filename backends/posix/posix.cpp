@@ -59,7 +59,7 @@ class Posix {
         void cancel(uint64_t tag) noexcept { queue_->cancel(tag); }
         bool arm() noexcept { return queue_->arm(); }
         int fd() noexcept { return queue_->fd(); }
-        bool assist() noexcept { return queue_->assist(); }
+        int assist() noexcept { return queue_->assist(); }
 
       private:
         Instance& instance_;

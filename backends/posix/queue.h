@@ -23,7 +23,7 @@ class Queue {
     virtual void cancel(uint64_t tag) noexcept = 0;
     virtual bool arm() noexcept = 0;
     virtual int fd() noexcept = 0;
-    virtual bool assist() noexcept = 0;
+    virtual int assist() noexcept = 0; // 0, 1 or 2: see nixl_backend_v1
 
     /// The region can be used from now on; the calls after it may name it.
     virtual void attached(const Region&) noexcept {}

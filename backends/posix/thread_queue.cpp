@@ -51,9 +51,7 @@ class ThreadQueue final : public Queue {
         return !flow_.has_work() && refused_ == nullptr && results_.is_empty();
     }
     int fd() noexcept override { return -1; }
-    bool assist() noexcept override {
-        return false;
-    } // the calls block, so they stay on their threads
+    int assist() noexcept override { return 0; } // the calls block, so they stay on their threads
 
   private:
     struct Finished {

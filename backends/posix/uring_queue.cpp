@@ -70,7 +70,7 @@ class UringQueue final : public Queue {
     void cancel(uint64_t tag) noexcept override;
     bool arm() noexcept override;
     int fd() noexcept override { return ring_.get().ring_fd; }
-    bool assist() noexcept override;
+    int assist() noexcept override;
     void attached(const Region& region) noexcept override { tables_->add_files(region); }
     void detaching(const Region& region) noexcept override { tables_->remove(region); }
 
@@ -227,19 +227,20 @@ bool UringQueue::arm() noexcept {
     return !flow_.has_work() && io_uring_sq_ready(&ring_.get()) == 0;
 }
 
-bool UringQueue::assist() noexcept {
+int UringQueue::assist() noexcept {
     io_uring& ring = ring_.get();
     // Others are not worth waiting for: cached writes come back one by one from a kernel worker,
     // and large direct ones so seldom that the device would run dry meanwhile.
     const uint32_t in_kernel = flow_.brisk_in_kernel();
     // Without EXT_ARG (Linux before 5.11) liburing would spend a request on the time limit.
     if (in_kernel <= 1 || (ring.features & IORING_FEAT_EXT_ARG) == 0)
-        return false;
+        return 0;
     __kernel_timespec limit = {0, ASSIST_NS};
     io_uring_cqe* cqe = nullptr;
     const uint32_t wanted = in_kernel / ASSIST_PART_OF_DEPTH + 1;
-    io_uring_wait_cqes(&ring, &cqe, wanted, &limit, nullptr);
-    return io_uring_cq_ready(&ring) > 0;
+    if (io_uring_wait_cqes(&ring, &cqe, wanted, &limit, nullptr) == -EINTR)
+        return 2;
+    return io_uring_cq_ready(&ring) > 0 ? 1 : 0;
 }
 
 } // namespace

@@ -262,7 +262,8 @@ typedef struct nixl_backend_v1 {
     int (*queue_fd)(void* queue);
     /* A thread waits and has nothing better to do: let it do a bounded part of the accepted work,
      * or sleep for completions where that is cheaper than being woken; at most some 100 us in all,
-     * since it holds the queue meanwhile. 1: did some; 0: nothing to help with. */
+     * since it holds the queue meanwhile. 0: nothing to help with; 1: did some, or slept; 2: a
+     * signal interrupted it, perhaps after some work. */
     int (*assist)(void* queue);
     /* Delivers a message at the peer (its host->notified()), after every earlier one of this queue
      * to it. The core calls it when the data that goes before has completed. `message` is borrowed

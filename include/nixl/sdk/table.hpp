@@ -10,7 +10,7 @@
 //           uint64_t submit(const nixl_batch&) noexcept;
 //           uint32_t poll(nixl_completion*, uint32_t capacity) noexcept;
 //           // offered when they exist, all noexcept: void cancel(uint64_t tag); bool arm();
-//           // int fd(); bool assist();
+//           // int fd(); bool assist(), or int assist() where signals interrupt it;
 //           // nixl_status notify(nixl_peer_id, const void*, uint64_t bytes, uint64_t tag);
 //       };
 //       static nixl_status probe(const Host&, nixl_caps* out, nixl_error_text*);
@@ -223,7 +223,7 @@ template <class Backend> void fill_queue_extras(nixl_backend_v1* table) noexcept
         table->queue_fd = [](void* queue) noexcept -> int { return F::queue_of(queue).fd(); };
     if constexpr (has_assist<Queue>::value)
         table->assist = [](void* queue) noexcept -> int {
-            return F::queue_of(queue).assist() ? 1 : 0;
+            return static_cast<int>(F::queue_of(queue).assist());
         };
     if constexpr (has_notify<Queue>::value)
         table->notify = [](void* queue, nixl_peer_id peer, const void* message, uint64_t bytes,

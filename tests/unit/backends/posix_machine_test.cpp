@@ -3,6 +3,7 @@
 #include "posix_rig.h"
 
 #include <cerrno>
+#include <csignal>
 #include <cstddef>
 
 #include <linux/audit.h>
@@ -15,6 +16,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 
 namespace nixl::test {
 namespace {
@@ -269,6 +271,44 @@ TEST(PosixMachine, NoDescriptorForAnotherRing_isToldOnceAndThreadsServeTheQueue)
     if (const std::string reason = io_uring_missing(); !reason.empty())
         GTEST_SKIP() << reason;
     expect_child(in_child(without_descriptors));
+}
+
+std::string interrupted_while_assisting() {
+    constexpr uint64_t COUNT = 256, BLOCK = 4 * KIB;
+    struct sigaction action = {};
+    action.sa_handler = [](int) {};
+    const itimerval often = {{0, 50}, {0, 50}};
+    if (::sigaction(SIGALRM, &action, nullptr) != 0)
+        return "skip: " + words("sigaction");
+    ScratchFile file(random_bytes(COUNT * BLOCK, 9));
+    PosixRig rig("io_uring", 64, {{"posix.merge_bytes", "0"}});
+    Bytes target(COUNT * BLOCK);
+    const auto to = rig.memory(target);
+    const auto disk = rig.file(file.path(), O_RDWR, NIXL_REGION_DIRECT);
+    if (rig.host.logged("goes through the page cache"))
+        return "skip: no direct I/O here";
+    ::setitimer(ITIMER_REAL, &often, nullptr);
+    bool interrupted = false;
+    for (int round = 0; round < 1000 && !interrupted; ++round) {
+        const uint64_t tag =
+            rig.submit(disk->region(), to->region(), {run_of(0, 0, BLOCK, COUNT, BLOCK, BLOCK)});
+        while (!rig.works[tag].finished()) {
+            rig.poll_once();
+            const int answer = rig.table.assist(rig.queue);
+            if (answer < 0 || answer > 2)
+                return "assist() answers " + std::to_string(answer);
+            interrupted = interrupted || answer == 2;
+        }
+    }
+    const itimerval never = {};
+    ::setitimer(ITIMER_REAL, &never, nullptr);
+    return interrupted ? "" : "no signal was noticed";
+}
+
+TEST(PosixMachine, SignalDuringAssist_isToldToTheCore) {
+    if (const std::string reason = io_uring_missing(); !reason.empty())
+        GTEST_SKIP() << reason;
+    expect_child(in_child(interrupted_while_assisting));
 }
 
 std::string with_little_locked_memory() {
