@@ -79,7 +79,10 @@ Operation* Flow::next() noexcept {
         }
         if (start(operation))
             return &operation;
-        again(operation);
+        if (operation.error != 0)
+            end(operation, operation.error);
+        else
+            again(operation);
     }
     return nullptr;
 }
@@ -96,6 +99,8 @@ Operation* Flow::next_again() noexcept {
             end(operation, ECANCELED);
         } else if (start(operation)) {
             found = &operation;
+        } else if (operation.error != 0) {
+            end(operation, operation.error);
         } else {
             again_[kept++] = number;
         }
@@ -175,8 +180,12 @@ bool Flow::join(Operation& operation, const Element& element) const noexcept {
     return true;
 }
 
-/// False: it has to wait for direct writes in flight.
+/// False: it has to wait for direct writes in flight, or has an error.
 bool Flow::start(Operation& operation) noexcept {
+    if (operation.is_write && !operation.storage->may_write_at(operation.file_offset)) {
+        operation.error = EFBIG;
+        return false;
+    }
     if (!operation.holds_phase) {
         operation.is_direct = operation.is_aligned;
         if (operation.is_write && !enter_phase(operation))

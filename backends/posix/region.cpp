@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "region.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <string>
 
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -105,6 +107,8 @@ Result<void> Region::attach_storage(const nixl_region_desc& desc) {
         return Error(Code::UNSUPPORTED, name + " is neither a regular file nor a block device");
 
     is_storage = true;
+    if (S_ISBLK(status.st_mode)) // devices know no such limit
+        known_writable_bytes = UINT64_MAX;
     // A device has many names, each with a number of its own.
     identity_ = S_ISBLK(status.st_mode)
                     ? std::pair<uint64_t, uint64_t>{status.st_rdev, 0}
@@ -141,6 +145,22 @@ void Region::open_direct(const nixl_region_desc& desc, int status_flags, bool is
     // A device refuses what lies behind its end by itself.
     if (is_block)
         known_file_bytes = UINT64_MAX;
+}
+
+/// Cold: asks for the limit once per MiB that writes come further than before, and again for each
+/// one behind it. Lowered later, it is not seen below the place that was asked for.
+bool Region::is_below_limit(uint64_t offset) const noexcept {
+    constexpr uint64_t STEP_BYTES = 1u << 20;
+    struct rlimit limit = {};
+    if (::getrlimit(RLIMIT_FSIZE, &limit) != 0)
+        return true;
+    if (limit.rlim_cur != RLIM_INFINITY && offset >= limit.rlim_cur)
+        return false;
+    const uint64_t end = offset + std::min(STEP_BYTES, UINT64_MAX - offset);
+    known_writable_bytes.store(
+        limit.rlim_cur == RLIM_INFINITY ? end : std::min<uint64_t>(end, limit.rlim_cur),
+        std::memory_order_relaxed);
+    return true;
 }
 
 /// Cold: looks at the file again, because `end` lies behind its known size.

@@ -55,8 +55,9 @@ struct Region {
     uint32_t direct_memory_align_bytes = 0;
     uint32_t file_slot =
         NO_SLOT; ///< cached_fd in the rings' file tables; direct_fd is the next one
-    WritePhase* writes = nullptr;                      ///< of the file, owned by the instance
-    mutable std::atomic<uint64_t> known_file_bytes{0}; ///< the size when it was last looked at
+    WritePhase* writes = nullptr;                          ///< of the file, owned by the instance
+    mutable std::atomic<uint64_t> known_writable_bytes{0}; ///< see may_write_at()
+    mutable std::atomic<uint64_t> known_file_bytes{0};     ///< the size when it was last looked at
 
     /// Set when the region asked for DIRECT and does not get it: the reason, for people.
     std::string not_direct;
@@ -70,6 +71,14 @@ struct Region {
                (reinterpret_cast<uintptr_t>(memory) & (direct_memory_align_bytes - 1)) == 0 &&
                (is_write || offset + length <= known_file_bytes.load(std::memory_order_relaxed) ||
                 grew_to(offset + length));
+    }
+
+    /// Whether a write may start there. At or behind the limit on file sizes (RLIMIT_FSIZE) the
+    /// kernel would raise SIGXFSZ in the thread that submits it.
+    [[nodiscard]] bool may_write_at(uint64_t offset) const noexcept {
+        // relaxed: a number that stands alone.
+        return offset < known_writable_bytes.load(std::memory_order_relaxed) ||
+               is_below_limit(offset);
     }
 
     /// Errors: INVALID_ARGUMENT no descriptor; UNSUPPORTED neither memory, regular file nor block
@@ -87,6 +96,7 @@ struct Region {
     std::pair<uint64_t, uint64_t> identity_;
 
     bool grew_to(uint64_t end) const noexcept;
+    bool is_below_limit(uint64_t offset) const noexcept;
     Result<void> attach_storage(const nixl_region_desc& desc);
     void open_direct(const nixl_region_desc& desc, int status_flags, bool is_block);
 };

@@ -273,6 +273,32 @@ TEST(PosixMachine, NoDescriptorForAnotherRing_isToldOnceAndThreadsServeTheQueue)
     expect_child(in_child(without_descriptors));
 }
 
+// Its own signal would end the program.
+std::string above_the_file_size_limit(const std::string& engine, uint32_t flags) {
+    const rlimit limit = {64 * KIB + 100, 64 * KIB + 100};
+    ScratchFile file;
+    PosixRig rig(engine, 0, {{"posix.merge_bytes", flags != 0 ? "0" : "64K"}});
+    Bytes source = random_bytes(128 * KIB, 10);
+    const auto from = rig.memory(source), disk = rig.file(file.path(), O_RDWR, flags);
+    if (::setrlimit(RLIMIT_FSIZE, &limit) != 0)
+        return "skip: " + words("RLIMIT_FSIZE");
+    const auto& work =
+        rig.run(from->region(), disk->region(), {run_of(0, 0, 4 * KIB, 32, 4 * KIB, 4 * KIB)});
+    if (work.count(NIXL_OK) != 17 || work.elements[16].bytes != 100)
+        return std::to_string(work.count(NIXL_OK)) + " elements went well";
+    for (size_t i = 17; i < 32; ++i)
+        if (work.elements[i].status != NIXL_NO_SPACE || work.elements[i].detail != EFBIG)
+            return "element " + std::to_string(i) + " has status " +
+                   std::to_string(work.elements[i].status);
+    source.resize(64 * KIB + 100);
+    return file.read(128 * KIB) == source ? "" : "the bytes differ";
+}
+
+TEST_P(PosixDevices, FileSizeLimit_isAnErrorAndNoSignal) {
+    for (const uint32_t flags : {0u, uint32_t{NIXL_REGION_DIRECT}})
+        expect_child(in_child([&] { return above_the_file_size_limit(GetParam(), flags); }));
+}
+
 std::string interrupted_while_assisting() {
     constexpr uint64_t COUNT = 256, BLOCK = 4 * KIB;
     struct sigaction action = {};
