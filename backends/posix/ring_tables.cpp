@@ -90,7 +90,7 @@ void RingTables::register_buffer(const Region& region, Buffer& buffer) noexcept 
     uint64_t left = pinned_bytes_left_.load();
     do {
         if (left < region.bytes) {
-            buffer.state = REFUSED;
+            buffer.moved_bytes = 0; // others may have given theirs back when it has earned it again
             return;
         }
     } while (!pinned_bytes_left_.compare_exchange_weak(left, left - region.bytes));

@@ -8,6 +8,9 @@
 
 #include "backends/posix/bounded_ring.h"
 #include "backends/posix/write_phase.h"
+#if NIXL_HAVE_IO_URING
+#include "backends/posix/ring_tables.h"
+#endif
 
 namespace nixl::core::posix {
 namespace {
@@ -89,6 +92,51 @@ TEST(WritePhase, ManyThreads_neverMixBothSorts) {
     EXPECT_EQ(mixed.load(), 0);
     EXPECT_EQ(phase.start(true, false), Way::DIRECT) << "something was left behind";
 }
+
+#if NIXL_HAVE_IO_URING
+// The second one does not fit beside the first, and does when that is gone.
+TEST(RingTables, BufferBeyondTheBudget_isRegisteredWhenThereIsRoomAgain) {
+    io_uring ring = {};
+    if (io_uring_queue_init(2, &ring, 0) != 0)
+        GTEST_SKIP() << "no io_uring here";
+    {
+        constexpr uint64_t BYTES = 64u << 10;
+        std::vector<std::byte> memory(2 * BYTES);
+        RingTables tables(ring, BYTES);
+        Region storage, first, second;
+        iovec vector = {};
+        const auto used = [&](Region& region) {
+            Operation operation = {};
+            vector = {region.base, BYTES};
+            operation.storage = &storage;
+            operation.memory = &region;
+            operation.vectors = &vector;
+            operation.element_bytes = BYTES;
+            operation.element_count = 1;
+            operation.is_direct = true;
+            for (int time = 0; time < 3; ++time)
+                if (tables.buffer_slot(operation) != NO_SLOT)
+                    return true;
+            return false;
+        };
+        first.base = memory.data();
+        second.base = memory.data() + BYTES;
+        first.bytes = second.bytes = BYTES;
+        first.buffer_slot = 0;
+        second.buffer_slot = 1;
+        const bool registered = used(first);
+        if (registered) { // else this machine has no such tables, or lets too little be locked
+            EXPECT_FALSE(used(second));
+
+            tables.remove(first);
+
+            EXPECT_TRUE(used(second));
+            tables.remove(second);
+        }
+    }
+    io_uring_queue_exit(&ring);
+}
+#endif
 
 TEST(BoundedRing, FullAndEmpty_areTold) {
     BoundedRing<int> ring(4);
