@@ -200,7 +200,7 @@ bool Flow::start(Operation& operation) noexcept {
 
 bool Flow::enter_phase(Operation& operation) noexcept {
     using Way = WritePhase::Way;
-    WritePhase& writes = *operation.storage->writes;
+    WritePhase& writes = operation.storage->file->writes;
     Way way = writes.start(operation.is_aligned, operation.is_waiting);
     if (way == Way::WAIT) {
         // Once more, now that it would be woken.
@@ -220,11 +220,11 @@ bool Flow::enter_phase(Operation& operation) noexcept {
 
 void Flow::leave_phase(Operation& operation) noexcept {
     if (operation.holds_phase &&
-        operation.storage->writes->finish(operation.is_direct ? WritePhase::Way::DIRECT
-                                                              : WritePhase::Way::CACHED))
+        operation.storage->file->writes.finish(operation.is_direct ? WritePhase::Way::DIRECT
+                                                                   : WritePhase::Way::CACHED))
         waiting_.wake_all();
     if (operation.is_waiting) {
-        operation.storage->writes->stop_waiting();
+        operation.storage->file->writes.stop_waiting();
         --waiting_count_;
     }
     operation.holds_phase = operation.is_waiting = false;

@@ -88,7 +88,7 @@ void Instance::enter_file(Region& region) {
         return;
     File& file = files_[region.file_identity()];
     ++file.regions;
-    region.writes = &file.writes;
+    region.file = &file;
 }
 
 void Instance::leave_file(const Region& region) noexcept {

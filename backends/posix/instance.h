@@ -54,10 +54,6 @@ class Instance final : private RegionOwner {
     ThreadPool pool_;
     WaitingQueues waiting_{host_};
     Mutex mutex_; // held over the registration calls of the rings, never over a data path call
-    struct File {
-        WritePhase writes;
-        uint32_t regions = 0;
-    };
     std::vector<const Region*> regions_ GUARDED_BY(mutex_);
     std::map<std::pair<uint64_t, uint64_t>, File> files_ GUARDED_BY(mutex_); // by file_identity()
     struct OpenQueue {

@@ -20,6 +20,13 @@ inline constexpr uint32_t NO_SLOT = UINT32_MAX;
 
 struct Region;
 
+/// What all regions of one file share.
+struct File {
+    WritePhase writes;
+    std::atomic<uint32_t> threads{0}; ///< of the thread engine, see ThreadPool::Group
+    uint32_t regions = 0;             ///< the instance's
+};
+
 /// Who has to hear of a region's end.
 class RegionOwner {
   public:
@@ -54,8 +61,8 @@ struct Region {
     uint32_t direct_offset_align_bytes = 0;
     uint32_t direct_memory_align_bytes = 0;
     uint32_t file_slot =
-        NO_SLOT; ///< cached_fd in the rings' file tables; direct_fd is the next one
-    WritePhase* writes = nullptr;                          ///< of the file, owned by the instance
+        NO_SLOT;          ///< cached_fd in the rings' file tables; direct_fd is the next one
+    File* file = nullptr; ///< owned by the instance
     mutable std::atomic<uint64_t> known_writable_bytes{0}; ///< see may_write_at()
     mutable std::atomic<uint64_t> known_file_bytes{0};     ///< the size when it was last looked at
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "thread_pool.h"
 
+#include <algorithm>
 #include <cerrno>
 
 #include "base/thread.h"
@@ -33,6 +34,7 @@ Result<void> ThreadPool::start() {
             break;
         threads_.push_back(std::move(thread).value());
     }
+    group_limit_.store(std::max(static_cast<uint32_t>(threads_.size()), 2u) - 1);
     return {};
 }
 
@@ -55,8 +57,54 @@ void ThreadPool::loop() noexcept {
                 return;
             std::this_thread::yield();
         }
-        job.work(job.owner, job.argument);
+        serve(job);
     }
+}
+
+void ThreadPool::serve(Job job) noexcept {
+    if (!claim(*job.group) && park(job))
+        return;
+    do {
+        job.work(job.owner, job.argument);
+        job.group->fetch_sub(1);
+    } while (take_parked(&job));
+}
+
+bool ThreadPool::claim(Group& group) const noexcept {
+    uint32_t threads = group.load();
+    do {
+        if (threads >= group_limit_.load())
+            return false;
+    } while (!group.compare_exchange_weak(threads, threads + 1));
+    return true;
+}
+
+/// False: there was a thread for it after all, and it is claimed.
+bool ThreadPool::park(const Job& job) noexcept {
+    const MutexLock lock(parked_mutex_);
+    // Counted before the look at the group: a thread that leaves the group after it sees the count
+    // (both seq_cst) and comes for the job.
+    parked_count_.fetch_add(1);
+    if (claim(*job.group)) {
+        parked_count_.fetch_sub(1);
+        return false;
+    }
+    parked_.push_back(job);
+    return true;
+}
+
+bool ThreadPool::take_parked(Job* job) noexcept {
+    if (parked_count_.load() == 0)
+        return false;
+    const MutexLock lock(parked_mutex_);
+    const auto found = std::find_if(parked_.begin(), parked_.end(),
+                                    [&](const Job& waiting) { return claim(*waiting.group); });
+    if (found == parked_.end())
+        return false;
+    *job = *found;
+    parked_.erase(found);
+    parked_count_.fetch_sub(1);
+    return true;
 }
 
 } // namespace nixl::core::posix

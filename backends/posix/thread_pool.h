@@ -4,6 +4,7 @@
 #pragma once
 
 #include <atomic>
+#include <deque>
 #include <thread>
 #include <vector>
 
@@ -18,7 +19,11 @@ namespace nixl::core::posix {
 /// Threads: any thread.
 class ThreadPool {
   public:
+    /// How many threads a group of jobs occupies, a file for instance. One at least is left to the
+    /// others, so that a file that hangs does not starve them.
+    using Group = std::atomic<uint32_t>;
     struct Job {
+        Group* group = nullptr; // outlives the job
         void (*work)(void* owner, void* argument) = nullptr;
         void* owner = nullptr;
         void* argument = nullptr;
@@ -38,13 +43,23 @@ class ThreadPool {
   private:
     static constexpr uint32_t MAX_WAITING_JOBS = 8192;
     void loop() noexcept;
+    void serve(Job job) noexcept;
+    bool claim(Group& group) const noexcept;
+    bool park(const Job& job) noexcept EXCLUDES(parked_mutex_);
+    bool take_parked(Job* job) noexcept EXCLUDES(parked_mutex_);
 
     const uint32_t thread_count_;
+    std::atomic<uint32_t> group_limit_{1}; // threads
     BoundedRing<Job> jobs_{MAX_WAITING_JOBS};
     sem_t waiting_; // one post per job, and one per thread at the end
     std::atomic<bool> stopping_{false};
     Mutex mutex_;
     std::vector<std::thread> threads_ GUARDED_BY(mutex_);
+
+    // Jobs of groups that are at their limit; whoever ends a job takes the first that may run.
+    std::atomic<uint32_t> parked_count_{0};
+    Mutex parked_mutex_;
+    std::deque<Job> parked_ GUARDED_BY(parked_mutex_); // bounded by what queues have in flight
 };
 
 } // namespace nixl::core::posix

@@ -66,7 +66,8 @@ class ThreadQueue final : public Queue {
                 return;
             refused_ = nullptr;
             threads_inside_.fetch_add(1);
-            if (pool_.run({&ThreadQueue::work, this, operation}))
+            if (pool_.run(
+                    {&operation->storage->file->threads, &ThreadQueue::work, this, operation}))
                 continue;
             threads_inside_.fetch_sub(1);
             refused_ = operation; // the pool is full of other queues' work

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The parts of the posix backend that can be looked at without a file.
 #include <atomic>
+#include <chrono>
 #include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
 
 #include "backends/posix/bounded_ring.h"
+#include "backends/posix/thread_pool.h"
 #include "backends/posix/write_phase.h"
 #if NIXL_HAVE_IO_URING
 #include "backends/posix/ring_tables.h"
@@ -137,6 +139,54 @@ TEST(RingTables, BufferBeyondTheBudget_isRegisteredWhenThereIsRoomAgain) {
     io_uring_queue_exit(&ring);
 }
 #endif
+
+TEST(ThreadPool, FileThatHangs_leavesAThreadToTheOthers) {
+    struct State {
+        std::atomic<bool> hangs{true};
+        std::atomic<uint32_t> hung{0}, other{0};
+    } state;
+    ThreadPool::Group hanging{0}, healthy{0};
+    const auto hang = [](void* owner, void*) {
+        auto& self = *static_cast<State*>(owner);
+        while (self.hangs.load())
+            std::this_thread::yield();
+        ++self.hung;
+    };
+    const auto count = [](void* owner, void*) { ++static_cast<State*>(owner)->other; };
+    {
+        ThreadPool pool(3);
+        ASSERT_TRUE(pool.start());
+        for (int i = 0; i < 10; ++i)
+            ASSERT_TRUE(pool.run({&hanging, hang, &state, nullptr}));
+        for (int i = 0; i < 5; ++i)
+            ASSERT_TRUE(pool.run({&healthy, count, &state, nullptr}));
+        const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+        while (state.other.load() < 5 && std::chrono::steady_clock::now() < end)
+            std::this_thread::yield();
+        EXPECT_EQ(state.other.load(), 5u);
+        EXPECT_EQ(hanging.load(), 2u);
+        state.hangs = false;
+    }
+    EXPECT_EQ(state.hung.load(), 10u) << "every job is run before the pool ends";
+    EXPECT_EQ(hanging.load(), 0u);
+}
+
+TEST(ThreadPool, ManyGroupsAndThreads_runEachJobOnce) {
+    ThreadPool::Group groups[3] = {{0}, {0}, {0}};
+    std::atomic<uint32_t> done{0};
+    {
+        ThreadPool pool(4);
+        ASSERT_TRUE(pool.start());
+        for (uint32_t i = 0; i < 30'000; ++i) {
+            const auto work = [](void* owner, void*) {
+                ++*static_cast<std::atomic<uint32_t>*>(owner);
+            };
+            while (!pool.run({&groups[i % 7 % 3], work, &done, nullptr}))
+                std::this_thread::yield();
+        }
+    }
+    EXPECT_EQ(done.load(), 30'000u);
+}
 
 TEST(BoundedRing, FullAndEmpty_areTold) {
     BoundedRing<int> ring(4);
