@@ -17,6 +17,9 @@ constexpr uint32_t TURN_OPS = 32;
 // Results of direct operations up to this size follow each other within some 10 us at full depth.
 constexpr uint64_t BRISK_BYTES = 32u << 10;
 
+// A split read takes three calls, one of them into the kernel's slow path for cold pages.
+constexpr uint64_t MIN_DIRECT_MIDDLE_BYTES = 64u << 10;
+
 nixl_status status_of(int error) noexcept {
     // The descriptor is open, so this is a write to one opened for reading, or the reverse.
     if (error == EBADF)
@@ -142,12 +145,16 @@ void Flow::fill(Operation& operation, Span& span) noexcept {
     operation.is_write = first.is_write;
     operation.is_scattered = operation.is_direct = operation.is_alone = false;
     operation.is_waiting = operation.holds_phase = false;
+    operation.part_bytes = operation.moved_bytes = 0;
     operation.is_aligned =
         first.is_valid &&
         first.storage->may_go_direct(first.file_offset, first.bytes, first.address, first.is_write);
+    operation.is_split = first.is_valid && !operation.is_aligned && may_split(first);
     span.cursor.next();
-    if (!first.is_valid)
+    if (!first.is_valid || operation.is_split)
         return;
+    if (!operation.is_aligned && first.storage->direct_fd >= 0)
+        first.storage->tell_cached(first.file_offset, first.bytes, first.address);
     while (!span.cursor.done() && join(operation, element_at(span.cursor)))
         span.cursor.next();
 }
@@ -159,7 +166,8 @@ bool Flow::join(Operation& operation, const Element& element) const noexcept {
         element.is_write != operation.is_write ||
         element.file_offset != operation.file_offset + joined_bytes ||
         operation.is_aligned != element.storage->may_go_direct(element.file_offset, element.bytes,
-                                                               element.address, element.is_write))
+                                                               element.address, element.is_write) ||
+        (!operation.is_aligned && may_split(element)))
         return false;
     const auto* const first = static_cast<std::byte*>(operation.vectors[0].iov_base);
     if (!operation.is_scattered && element.address == first + joined_bytes) {
@@ -177,11 +185,48 @@ bool Flow::join(Operation& operation, const Element& element) const noexcept {
         operation.vectors[operation.element_count] = {element.address, element.bytes};
     }
     ++operation.element_count;
+    if (!operation.is_aligned && element.storage->direct_fd >= 0)
+        element.storage->tell_cached(element.file_offset, element.bytes, element.address);
     return true;
+}
+
+/// Whether an element that may not go direct as a whole has a middle that is worth it. Writes are
+/// left whole: a cached end would keep all direct writes of the file waiting, see WritePhase.
+bool Flow::may_split(const Element& element) noexcept {
+    const Region& storage = *element.storage;
+    if (element.is_write || storage.direct_fd < 0 || element.bytes < MIN_DIRECT_MIDDLE_BYTES)
+        return false;
+    const uint64_t align = storage.direct_offset_align_bytes;
+    const uint64_t head = (0 - element.file_offset) & (align - 1);
+    const uint64_t tail = (element.file_offset + element.bytes) & (align - 1);
+    return (head | tail) != 0 && element.bytes >= MIN_DIRECT_MIDDLE_BYTES + head + tail &&
+           (reinterpret_cast<uintptr_t>(element.address + head) &
+            (storage.direct_memory_align_bytes - 1)) == 0;
+}
+
+/// The next call of a split element: up to the first aligned place, from there to the last one, or
+/// what is behind it.
+void Flow::choose_part(Operation& operation) noexcept {
+    const Region& storage = *operation.storage;
+    const uint64_t align = storage.direct_offset_align_bytes;
+    const uint64_t left = operation.element_bytes - operation.moved_bytes;
+    const uint64_t head = (0 - operation.file_offset) & (align - 1);
+    operation.part_bytes = head != 0 ? std::min(head, left) : left & ~(align - 1);
+    operation.is_aligned = false;
+    if (head == 0 && operation.part_bytes != 0)
+        operation.is_aligned =
+            storage.may_go_direct(operation.file_offset, operation.part_bytes,
+                                  operation.vectors->iov_base, operation.is_write);
+    if (head == 0 && !operation.is_aligned) { // the tail, or a middle that the file's end cuts
+        operation.part_bytes = left;
+        operation.is_split = false;
+    }
 }
 
 /// False: it has to wait for direct writes in flight, or has an error.
 bool Flow::start(Operation& operation) noexcept {
+    if (operation.is_split)
+        choose_part(operation);
     if (operation.is_write && !operation.storage->may_write_at(operation.file_offset)) {
         operation.error = EFBIG;
         return false;
@@ -250,6 +295,10 @@ void Flow::finish(Operation& operation, int64_t result, Sink& sink) noexcept {
     }
     const uint64_t asked = operation.call_bytes();
     const auto moved = std::min(static_cast<uint64_t>(result), asked);
+    if (operation.part_bytes != 0) {
+        finish_part(operation, moved, sink);
+        return;
+    }
     if (moved == asked || operation.call_elements() == 1) {
         const uint32_t count = operation.call_elements();
         sink.add(span.tag, operation.first_element, count, moved, moved == asked, NIXL_OK, 0);
@@ -266,6 +315,22 @@ void Flow::finish(Operation& operation, int64_t result, Sink& sink) noexcept {
     finish_elements(operation, whole);
 }
 
+void Flow::finish_part(Operation& operation, uint64_t moved, Sink& sink) noexcept {
+    const bool is_short = moved < operation.part_bytes;
+    operation.moved_bytes += moved;
+    operation.file_offset += moved;
+    operation.vectors->iov_base = static_cast<std::byte*>(operation.vectors->iov_base) + moved;
+    operation.vectors->iov_len -= moved;
+    const bool is_whole = operation.moved_bytes == operation.element_bytes;
+    if (!is_short && !is_whole) {
+        again(operation);
+        return;
+    }
+    sink.add(spans_[operation.span].tag, operation.first_element, 1, operation.moved_bytes,
+             is_whole, NIXL_OK, 0);
+    finish_elements(operation, 1);
+}
+
 void Flow::finish_failed(Operation& operation, int error, Sink& sink) noexcept {
     Span& span = spans_[operation.span];
     // The kernel cancels a request by itself when the thread that submitted it exits.
@@ -277,7 +342,9 @@ void Flow::finish_failed(Operation& operation, int error, Sink& sink) noexcept {
     }
     if (error == EINVAL && operation.is_direct) { // stricter about alignment than it told
         leave_phase(operation);
-        operation.is_aligned = false;
+        operation.is_aligned = operation.is_split = false;
+        if (operation.part_bytes != 0) // all the rest of it
+            operation.part_bytes = operation.element_bytes - operation.moved_bytes;
         again(operation);
         return;
     }
@@ -289,12 +356,13 @@ void Flow::finish_failed(Operation& operation, int error, Sink& sink) noexcept {
     // One call for several elements does not tell which of them failed; cancelled is true of all.
     if (span.is_cancelled &&
         (is_transient || error == ECANCELED || operation.call_elements() > 1)) {
-        sink.add(span.tag, operation.first_element, operation.element_count, 0, false,
-                 NIXL_CANCELLED, ECANCELED);
+        sink.add(span.tag, operation.first_element, operation.element_count, operation.moved_bytes,
+                 false, NIXL_CANCELLED, ECANCELED);
         finish_elements(operation, operation.element_count);
         return;
     }
-    sink.add(span.tag, operation.first_element, 1, 0, false, status_of(error), error);
+    sink.add(span.tag, operation.first_element, 1, operation.moved_bytes, false, status_of(error),
+             error);
     finish_elements(operation, 1);
 }
 
@@ -322,8 +390,8 @@ void Flow::collect(Sink& sink) noexcept {
         Operation& operation = operations_[ended_[--ended_count_]];
         const nixl_status status =
             operation.error == ECANCELED ? nixl_status{NIXL_CANCELLED} : status_of(operation.error);
-        sink.add(spans_[operation.span].tag, operation.first_element, operation.element_count, 0,
-                 false, status, operation.error);
+        sink.add(spans_[operation.span].tag, operation.first_element, operation.element_count,
+                 operation.moved_bytes, false, status, operation.error);
         release(operation);
     }
     for (uint32_t number = first_queued_; cancelled_spans_ > 0 && number != NO_SPAN;) {

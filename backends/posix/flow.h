@@ -29,8 +29,11 @@ struct Operation {
     uint64_t first_element;
     uint32_t element_count; ///< left
     uint32_t span;
-    int32_t error; ///< known before the kernel was asked: an errno, else 0
+    int32_t error;        ///< known before the kernel was asked: an errno, else 0
+    uint64_t part_bytes;  ///< of the next call, where one element takes several; else 0
+    uint64_t moved_bytes; ///< by the calls before it
     bool is_write;
+    bool is_split;     ///< a read with unaligned ends: they are cached, the middle is direct
     bool is_scattered; ///< one vector per element
     bool is_aligned;   ///< may go through the direct descriptor, see may_go_direct()
     bool is_direct;    ///< goes there
@@ -41,7 +44,9 @@ struct Operation {
     bool is_in_kernel; ///< between next() and finish()
 
     [[nodiscard]] uint32_t call_elements() const noexcept { return is_alone ? 1 : element_count; }
-    [[nodiscard]] uint64_t call_bytes() const noexcept { return call_elements() * element_bytes; }
+    [[nodiscard]] uint64_t call_bytes() const noexcept {
+        return part_bytes != 0 ? part_bytes : call_elements() * element_bytes;
+    }
     [[nodiscard]] uint32_t call_vectors() const noexcept {
         return is_scattered ? call_elements() : 1;
     }
@@ -123,6 +128,9 @@ class Flow {
     void fill(Operation& operation, Span& span) noexcept;
     bool join(Operation& operation, const Element& element) const noexcept;
     bool start(Operation& operation) noexcept;
+    static bool may_split(const Element& element) noexcept;
+    static void choose_part(Operation& operation) noexcept;
+    void finish_part(Operation& operation, uint64_t moved, Sink& sink) noexcept;
     bool enter_phase(Operation& operation) noexcept;
     void leave_phase(Operation& operation) noexcept;
     void leave_kernel(Operation& operation) noexcept;

@@ -47,7 +47,9 @@ Result<EngineDecision> decide_engine(const Options& options) {
 }
 
 Instance::Instance(const sdk::Host& host, const Options& options, Engine engine)
-    : host_(host), options_(options), engine_(engine), pool_(options.threads) {
+    : host_(host), options_(options), engine_(engine),
+      cached_counter_(host_.counter("posix.direct_elements_through_cache")),
+      pool_(options.threads) {
 #if NIXL_HAVE_IO_URING
     for (uint32_t slot = FILE_SLOTS; slot >= 2; slot -= 2)
         free_file_slots_.push_back(slot - 2);
@@ -81,6 +83,18 @@ void Instance::detach(const Region& region) noexcept {
         open.queue->detaching(region);
     take_slots(region);
     leave_file(region);
+}
+
+void Instance::went_cached(const Region& region, bool for_memory, bool first) noexcept {
+    host_.count(cached_counter_, 1);
+    if (!first) // a log line on the data path, therefore once
+        return;
+    const char* const what = for_memory ? "the memory of an element is no multiple of"
+                                        : "offset or length of an element is no multiple of";
+    host_.log(NIXL_LOG_WARN, __FILE__, __LINE__,
+              "posix: %s is DIRECT, but %s %u bytes: such elements go through the page cache",
+              region.name.c_str(), what,
+              for_memory ? region.direct_memory_align_bytes : region.direct_offset_align_bytes);
 }
 
 void Instance::enter_file(Region& region) {

@@ -41,6 +41,7 @@ class Instance final : private RegionOwner {
 
   private:
     void detach(const Region& region) noexcept override EXCLUDES(mutex_);
+    void went_cached(const Region& region, bool for_memory, bool first) noexcept override;
     void give_slots(Region& region) REQUIRES(mutex_);
     void take_slots(const Region& region) REQUIRES(mutex_);
     void enter_file(Region& region) REQUIRES(mutex_);
@@ -51,6 +52,7 @@ class Instance final : private RegionOwner {
     const sdk::Host host_;
     const Options options_;
     const Engine engine_;
+    const uint32_t cached_counter_;
     ThreadPool pool_;
     WaitingQueues waiting_{host_};
     Mutex mutex_; // held over the registration calls of the rings, never over a data path call

@@ -96,7 +96,7 @@ Result<void> Region::flush() const {
 }
 
 Result<void> Region::attach_storage(const nixl_region_desc& desc) {
-    const std::string name = desc.uri != nullptr ? desc.uri : "file";
+    name = desc.uri != nullptr ? desc.uri : "file";
     struct stat status = {};
     if (desc.fd < 0)
         return Error(Code::INVALID_ARGUMENT, name + ": no open descriptor was given");
@@ -145,6 +145,15 @@ void Region::open_direct(const nixl_region_desc& desc, int status_flags, bool is
     // A device refuses what lies behind its end by itself.
     if (is_block)
         known_file_bytes = UINT64_MAX;
+}
+
+void Region::tell_cached(uint64_t offset, uint64_t length, const void* memory) const noexcept {
+    const bool for_memory = ((offset | length) & (direct_offset_align_bytes - 1)) == 0;
+    if (for_memory && (reinterpret_cast<uintptr_t>(memory) & (direct_memory_align_bytes - 1)) == 0)
+        return;
+    std::atomic<bool>& told = for_memory ? told_of_memory : told_of_offsets;
+    if (owner != nullptr)
+        owner->went_cached(*this, for_memory, !told.load() && !told.exchange(true));
 }
 
 /// Cold: asks for the limit once per MiB that writes come further than before, and again for each

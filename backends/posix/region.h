@@ -31,6 +31,8 @@ struct File {
 class RegionOwner {
   public:
     virtual void detach(const Region& region) noexcept = 0;
+    /// An element of a DIRECT region goes through the page cache; `first`: for this cause.
+    virtual void went_cached(const Region& region, bool for_memory, bool first) noexcept = 0;
 
   protected:
     ~RegionOwner() = default;
@@ -55,6 +57,7 @@ struct Region {
     uint32_t buffer_slot = NO_SLOT; ///< its number in the rings' tables of registered buffers
 
     // Storage.
+    std::string name;         ///< for people
     uint64_t file_offset = 0; ///< of the region's first byte
     int cached_fd = -1;
     int direct_fd = -1; ///< -1: the region is not DIRECT, or the file cannot do it
@@ -63,8 +66,9 @@ struct Region {
     uint32_t file_slot =
         NO_SLOT;          ///< cached_fd in the rings' file tables; direct_fd is the next one
     File* file = nullptr; ///< owned by the instance
-    mutable std::atomic<uint64_t> known_writable_bytes{0}; ///< see may_write_at()
-    mutable std::atomic<uint64_t> known_file_bytes{0};     ///< the size when it was last looked at
+    mutable std::atomic<bool> told_of_offsets{false}, told_of_memory{false}; ///< tell_cached()
+    mutable std::atomic<uint64_t> known_writable_bytes{0};                   ///< see may_write_at()
+    mutable std::atomic<uint64_t> known_file_bytes{0}; ///< the size when it was last looked at
 
     /// Set when the region asked for DIRECT and does not get it: the reason, for people.
     std::string not_direct;
@@ -79,6 +83,10 @@ struct Region {
                (is_write || offset + length <= known_file_bytes.load(std::memory_order_relaxed) ||
                 grew_to(offset + length));
     }
+
+    /// Tells and counts that an element cannot go through direct_fd, once per region and cause as a
+    /// WARN. Not for the end of a file, which nobody can align.
+    void tell_cached(uint64_t offset, uint64_t length, const void* memory) const noexcept;
 
     /// Whether a write may start there. At or behind the limit on file sizes (RLIMIT_FSIZE) the
     /// kernel would raise SIGXFSZ in the thread that submits it.

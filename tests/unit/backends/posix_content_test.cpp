@@ -228,6 +228,61 @@ TEST_P(PosixContent, DirectRegionWithUnalignedMemory_movesTheSameBytes) {
     }
 }
 
+// The ends come through the cache, the middle directly; each shape once with the end of the file
+// inside.
+TEST_P(PosixContent, DirectReadWithUnalignedEnds_isStillExact) {
+    constexpr uint64_t BYTES = 1 * MIB + 777;
+    ScratchFile file(random_bytes(BYTES, 17));
+    PosixRig rig(GetParam(), 8);
+    Bytes target(2 * MIB);
+    const auto to = rig.memory(target);
+    const auto disk = rig.file(file.path(), O_RDWR, NIXL_REGION_DIRECT);
+    for (const uint64_t start : {uint64_t{0}, uint64_t{1}, uint64_t{511}, uint64_t{4000}, MIB / 2})
+        for (const uint64_t bytes : {72 * KIB, 300 * KIB + 5, MIB}) {
+            SCOPED_TRACE(std::to_string(start) + " " + std::to_string(bytes));
+            std::fill(target.begin(), target.end(), 0xAA);
+            const uint64_t place = start % 4096; // as the file, so that the middle is aligned
+            const uint64_t there = std::min(bytes, BYTES - start);
+
+            const auto& work = rig.run(disk->region(), to->region(), {run_of(start, place, bytes)});
+
+            ASSERT_EQ(work.elements[0].status, NIXL_OK);
+            ASSERT_EQ(work.elements[0].bytes, there);
+            ASSERT_EQ(Bytes(target.begin() + static_cast<long>(place),
+                            target.begin() + static_cast<long>(place + there)),
+                      file.read(there, start));
+            ASSERT_EQ(target[place + there], 0xAA);
+        }
+    EXPECT_FALSE(rig.host.logged("go through the page cache")) << "the middles are direct";
+}
+
+TEST_P(PosixContent, DirectElementsThatGoThroughTheCache_areToldOnceAndCounted) {
+    ScratchFile file(random_bytes(256 * KIB, 18));
+    PosixRig rig(GetParam());
+    Bytes memory(128 * KIB);
+    const auto to = rig.memory(memory);
+    const auto disk = rig.file(file.path(), O_RDWR, NIXL_REGION_DIRECT);
+    if (rig.host.logged("goes through the page cache"))
+        GTEST_SKIP() << "no direct I/O here";
+    const auto warnings = [&](const std::string& part) {
+        int found = 0;
+        for (const auto& line : rig.host.log_lines())
+            found += line.level == NIXL_LOG_WARN && line.text.find(part) != std::string::npos;
+        return found;
+    };
+
+    rig.run(disk->region(), to->region(), {run_of(0, 0, 4 * KIB, 8, 8 * KIB, 4 * KIB)});
+    EXPECT_EQ(rig.host.counted("posix.direct_elements_through_cache"), 0u);
+    for (int time = 0; time < 2; ++time) {
+        rig.run(to->region(), disk->region(), {run_of(0, 100, 4 * KIB)});
+        rig.run(disk->region(), to->region(), {run_of(0, 1, 4 * KIB, 3, 4 * KIB, 4 * KIB)});
+    }
+
+    EXPECT_EQ(warnings("offset or length of an element is no multiple of"), 1);
+    EXPECT_EQ(warnings("the memory of an element is no multiple of"), 1);
+    EXPECT_EQ(rig.host.counted("posix.direct_elements_through_cache"), 8u);
+}
+
 // The same buffer again and again, so that it becomes a registered one; then another in its place.
 TEST_P(PosixContent, BufferUsedOften_keepsItsBytesAlsoAfterDetach) {
     constexpr uint64_t BYTES = 256 * KIB;
