@@ -5,6 +5,7 @@
 #include <map>
 
 #include <poll.h>
+#include <sys/eventfd.h>
 
 #include <nixl/sdk/op_cursor.hpp>
 
@@ -67,7 +68,8 @@ BackendRig::BackendRig(const Subject& subject, const Options& options)
 
 BackendRig::~BackendRig() {
     for (const auto& queue : queues_)
-        table_.queue_close(queue->handle);
+        if (queue->handle != nullptr)
+            table_.queue_close(queue->handle);
     detach_all();
     if (instance_ != nullptr)
         table_.close(instance_);
@@ -100,6 +102,7 @@ size_t BackendRig::open_queue(uint32_t depth) {
     char text[512] = "";
     nixl_error_text error{text, sizeof text, 0, 0};
     auto queue = std::make_unique<Queue>();
+    queue->woken_fd = host_.wake_fd(queue.get());
     EXPECT_EQ(table_.queue_open(instance_, depth, queue.get(), &queue->handle, &error), NIXL_OK)
         << text;
     queues_.push_back(std::move(queue));
@@ -201,6 +204,8 @@ uint64_t BackendRig::submit(Work& work, size_t number, uint64_t at_most) {
 
 bool BackendRig::poll(size_t number, uint32_t capacity) {
     Queue& queue = *queues_[number];
+    eventfd_t wakes = 0; // from here on: what comes before this poll is seen by it
+    (void)::eventfd_read(queue.woken_fd, &wakes);
     std::vector<nixl_completion> entries(capacity);
     const uint32_t count = table_.poll(queue.handle, entries.data(), capacity);
     EXPECT_LE(count, capacity);
@@ -242,22 +247,21 @@ void BackendRig::cancel(const Work& work, size_t number) {
     table_.cancel(queues_[number]->handle, work.tag);
 }
 
-/// As the core does when its driver has nothing better to do.
-void BackendRig::wait_for_work(size_t number) {
-    Queue& queue = *queues_[number];
-    const uint64_t wakes = host_.wakes(&queue);
+/// As the core does when its driver has nothing better to do. False: nobody ended its sleep.
+bool BackendRig::wait_for_work(size_t number) {
+    const Queue& queue = *queues_[number];
     if (table_.assist != nullptr && table_.assist(queue.handle) != 0)
-        return;
+        return true;
     const int fd = table_.queue_fd != nullptr ? table_.queue_fd(queue.handle) : -1;
     if ((table_.arm == nullptr && fd < 0) ||
         (table_.arm != nullptr && table_.arm(queue.handle) == 0))
-        return;
-    pollfd readable{fd, POLLIN, 0};
-    constexpr int SLICE_MS = 100; // the driver looks at its own deadline in between
-    if (fd >= 0)
-        ::poll(&readable, 1, SLICE_MS);
-    else
-        (void)host_.wait_for_wakes(&queue, wakes + 1, std::chrono::milliseconds(SLICE_MS));
+        return true;
+    pollfd either[] = {{queue.woken_fd, POLLIN, 0}, {fd, POLLIN, 0}};
+    const auto limit_ms = std::chrono::milliseconds(WAKE_PATIENCE).count();
+    if (::poll(either, fd >= 0 ? 2 : 1, static_cast<int>(limit_ms)) > 0)
+        return true;
+    ADD_FAILURE() << "armed with work in flight, but neither woken nor readable";
+    return false;
 }
 
 bool BackendRig::drive(const std::function<bool()>& done, size_t queue, uint32_t capacity) {
@@ -265,8 +269,8 @@ bool BackendRig::drive(const std::function<bool()>& done, size_t queue, uint32_t
     while (!done()) {
         if (std::chrono::steady_clock::now() > end || ::testing::Test::HasFatalFailure())
             return false;
-        if (!poll(queue, capacity) && !done())
-            wait_for_work(queue);
+        if (!poll(queue, capacity) && !done() && !wait_for_work(queue))
+            return false;
     }
     return true;
 }
@@ -278,8 +282,8 @@ bool BackendRig::finish(Work& work, size_t queue, uint32_t capacity) {
             return false;
         const uint64_t taken =
             work.accepted == work.elements.size() || work.stopped ? 0 : submit(work, queue);
-        if (!poll(queue, capacity) && taken == 0 && !work.finished())
-            wait_for_work(queue);
+        if (!poll(queue, capacity) && taken == 0 && !work.finished() && !wait_for_work(queue))
+            return false;
     }
     return true;
 }

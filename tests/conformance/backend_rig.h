@@ -21,6 +21,8 @@
 namespace nixl::test {
 
 inline constexpr std::chrono::seconds PATIENCE{60};
+/// How long an armed queue may take to wake its driver. Less than PATIENCE, to name the culprit.
+inline constexpr std::chrono::seconds WAKE_PATIENCE{20};
 
 [[nodiscard]] inline nixl_run one(uint64_t source, uint64_t target, uint64_t bytes) {
     return {source, target, bytes, 0, 0, 1, 0, 0};
@@ -88,7 +90,8 @@ class BackendRig {
     uint64_t submit(Work& work, size_t queue = 0, uint64_t at_most = UINT64_MAX);
     bool poll(size_t queue = 0, uint32_t capacity = 32);
     void cancel(const Work& work, size_t queue = 0);
-    /// Offers, polls, helps and sleeps until `done`; false when that takes longer than PATIENCE.
+    /// Offers, polls, helps and sleeps until `done`; false when that takes longer than PATIENCE, or
+    /// when a sleep that the backend promised to end was not ended.
     bool drive(const std::function<bool()>& done, size_t queue = 0, uint32_t capacity = 32);
     bool finish(Work& work, size_t queue = 0, uint32_t capacity = 32);
     size_t open_queue(uint32_t depth); ///< its number
@@ -105,6 +108,7 @@ class BackendRig {
   private:
     struct Queue {
         void* handle = nullptr;
+        int woken_fd = -1;               ///< readable: woken since the last poll
         std::map<uint64_t, Work*> works; ///< by tag, those not finished
         uint64_t next_tag = 1;
     };
@@ -119,7 +123,7 @@ class BackendRig {
     void* open();
     void connect();
     void book(Queue& queue, const nixl_completion& entry);
-    void wait_for_work(size_t queue);
+    bool wait_for_work(size_t queue);
 
     const Subject subject_;
     FakeHost host_;

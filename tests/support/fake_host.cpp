@@ -77,6 +77,9 @@ void FakeHost::fill_table(uint32_t workers) {
     table_.wake = [](void* host, void* host_queue) {
         const std::lock_guard lock(of(host).mutex_);
         ++of(host).wakes_[host_queue];
+        if (const auto found = of(host).wake_fds_.find(host_queue);
+            found != of(host).wake_fds_.end())
+            found->second.signal();
         of(host).changed_.notify_all();
     };
     table_.run = [](void* host, void (*work)(void*), void* argument) -> nixl_status {
@@ -175,6 +178,14 @@ bool FakeHost::wait_for_wakes(void* host_queue, uint64_t count,
         const auto found = wakes_.find(host_queue);
         return (found == wakes_.end() ? 0 : found->second) >= count;
     });
+}
+
+int FakeHost::wake_fd(void* host_queue) {
+    const std::lock_guard lock(mutex_);
+    auto found = wake_fds_.find(host_queue);
+    if (found == wake_fds_.end())
+        found = wake_fds_.emplace(host_queue, core::EventFd::create().value()).first;
+    return found->second.fd();
 }
 
 std::vector<FakeHost::LogLine> FakeHost::log_lines() const {

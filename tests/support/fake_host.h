@@ -18,6 +18,8 @@
 
 #include <nixl/backend.h>
 
+#include "base/descriptor.h"
+
 namespace nixl::test {
 
 /// Threads: any thread. Must outlive what was opened with it.
@@ -55,6 +57,9 @@ class FakeHost {
     /// Waits until there were at least `count` wakes in all. False at the deadline.
     [[nodiscard]] bool wait_for_wakes(void* host_queue, uint64_t count,
                                       std::chrono::milliseconds limit) const;
+    /// Readable after a wake of this queue until it is read: for a driver that also sleeps on the
+    /// queue's own descriptor. Owned by the host.
+    [[nodiscard]] int wake_fd(void* host_queue);
 
     [[nodiscard]] std::vector<LogLine> log_lines() const;
     [[nodiscard]] bool logged(const std::string& part) const;
@@ -85,6 +90,7 @@ class FakeHost {
     std::map<std::string, uint32_t> counter_numbers_;
     std::vector<uint64_t> counters_;
     std::map<void*, uint64_t> wakes_;
+    std::map<void*, core::EventFd> wake_fds_;
     std::map<void*, uint64_t> staging_; // pieces and their bytes
     uint64_t staging_limit_ = UINT64_MAX;
     std::deque<Work> works_;

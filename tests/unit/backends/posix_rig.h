@@ -42,6 +42,8 @@ template <typename T> struct PageAligned {
 };
 using Bytes = std::vector<unsigned char, PageAligned<unsigned char>>;
 inline constexpr std::chrono::seconds PATIENCE{30};
+/// How long an armed queue may take to wake its driver. Less than PATIENCE, to name the culprit.
+inline constexpr std::chrono::seconds WAKE_PATIENCE{15};
 
 inline Bytes random_bytes(size_t count, uint32_t seed) {
     Bytes bytes(count);
@@ -221,11 +223,10 @@ class PosixRig {
             const uint64_t wakes = host.wakes(this);
             if (poll_once(capacity) || table.assist(queue) == 1 || table.arm(queue) == 0)
                 continue;
-            pollfd readable = {table.queue_fd(queue), POLLIN, 0};
-            if (readable.fd >= 0)
-                ::poll(&readable, 1, 1000);
-            else
-                (void)host.wait_for_wakes(this, wakes + 1, std::chrono::milliseconds(1000));
+            if (!is_woken(wakes)) {
+                ADD_FAILURE() << "armed with work in flight, but neither woken nor readable";
+                return false;
+            }
         }
         return true;
     }
@@ -251,6 +252,12 @@ class PosixRig {
     uint64_t next_tag = 1, accepted = 0, entries_seen = 0;
 
   private:
+    bool is_woken(uint64_t wakes_before) {
+        pollfd readable = {table.queue_fd(queue), POLLIN, 0};
+        const std::chrono::milliseconds limit = WAKE_PATIENCE;
+        return readable.fd >= 0 ? ::poll(&readable, 1, static_cast<int>(limit.count())) > 0
+                                : host.wait_for_wakes(this, wakes_before + 1, limit);
+    }
     void book(const nixl_completion& entry) {
         const auto found = works.find(entry.tag);
         ASSERT_NE(found, works.end()) << "unknown tag " << entry.tag;
