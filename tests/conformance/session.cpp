@@ -3,9 +3,6 @@
 
 #include <thread>
 
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <nixl/backend.h>
 
 #include "tests/conformance/remote_backend.h"
@@ -253,32 +250,6 @@ nixl_buffer SubjectSession::end(const Place& place, bool is_source) {
         NIXL_OK)
         << last_error().message;
     return buffer;
-}
-
-// ---- Children
-// -------------------------------------------------------------------------------------
-
-std::string in_child(const std::function<std::string()>& body) {
-    int pipe_fds[2];
-    if (::pipe(pipe_fds) != 0)
-        return "pipe failed";
-    const pid_t child = ::fork();
-    if (child == 0) {
-        const std::string text = body();
-        const ssize_t written = ::write(pipe_fds[1], text.data(), text.size());
-        ::_exit(written == static_cast<ssize_t>(text.size()) ? 0 : 1);
-    }
-    ::close(pipe_fds[1]);
-    std::string text;
-    char part[256];
-    for (ssize_t got = 0; (got = ::read(pipe_fds[0], part, sizeof part)) > 0;)
-        text.append(part, static_cast<size_t>(got));
-    ::close(pipe_fds[0]);
-    int status = 0;
-    ::waitpid(child, &status, 0);
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-        text += " (the child ended with status " + std::to_string(status) + ")";
-    return text;
 }
 
 } // namespace nixl::test

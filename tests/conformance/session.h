@@ -17,6 +17,7 @@
 
 #include "tests/conformance/fixture.h"
 #include "tests/conformance/place.h"
+#include "tests/support/child.h"
 
 namespace nixl::test {
 
@@ -141,8 +142,5 @@ class SubjectSession {
 [[nodiscard]] std::vector<uint8_t> export_of(nixl_context context, nixl_buffer buffer);
 /// Adds the test-only remote backend.
 void add_remote_backend(nixl_context context);
-
-/// Runs `body` in a child process. It returns "" for success, or what went wrong.
-[[nodiscard]] std::string in_child(const std::function<std::string()>& body);
 
 } // namespace nixl::test

@@ -15,7 +15,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <gtest/gtest.h>
@@ -23,6 +22,7 @@
 #include <nixl/backend.h>
 
 #include "base/descriptor.h"
+#include "tests/support/child.h"
 #include "tests/support/fake_host.h"
 
 extern "C" nixl_status nixl_backend_entry_posix(const nixl_host_v1* host, nixl_backend_v1* out);
@@ -298,30 +298,6 @@ inline nixl_run run_of(uint64_t source, uint64_t target, uint64_t bytes, uint64_
 inline std::string io_uring_missing() {
     PosixRig rig("io_uring");
     return rig.opened == NIXL_OK ? "" : rig.text;
-}
-
-/// Runs `body` in a child. It returns "" for success, "skip: REASON", or what went wrong.
-inline std::string in_child(const std::function<std::string()>& body) {
-    int pipe_fds[2];
-    if (::pipe(pipe_fds) != 0)
-        return "pipe failed";
-    const pid_t child = ::fork();
-    if (child == 0) {
-        const std::string text = body();
-        const ssize_t written = ::write(pipe_fds[1], text.data(), text.size());
-        ::_exit(written == static_cast<ssize_t>(text.size()) ? 0 : 1);
-    }
-    ::close(pipe_fds[1]);
-    std::string text;
-    char part[256];
-    for (ssize_t got = 0; (got = ::read(pipe_fds[0], part, sizeof part)) > 0;)
-        text.append(part, static_cast<size_t>(got));
-    ::close(pipe_fds[0]);
-    int status = 0;
-    ::waitpid(child, &status, 0);
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-        text += " (the child ended with status " + std::to_string(status) + ")";
-    return text;
 }
 
 /// Every test of it runs with both engines.
