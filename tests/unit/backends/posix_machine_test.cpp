@@ -8,15 +8,15 @@
 
 #include <linux/audit.h>
 #include <linux/filter.h>
-#include <linux/loop.h>
 #include <linux/seccomp.h>
 #include <sched.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+
+#include "tests/support/loop_device.h"
 
 namespace nixl::test {
 namespace {
@@ -34,40 +34,6 @@ void expect_child(const std::string& result) {
         GTEST_SKIP() << result.substr(6);
     EXPECT_EQ(result, "");
 }
-
-/// A loop device over a file, detached at the end.
-class LoopDevice {
-  public:
-    explicit LoopDevice(const std::string& file) {
-        const core::Descriptor control(::open("/dev/loop-control", O_RDWR | O_CLOEXEC));
-        const core::Descriptor backing(::open(file.c_str(), O_RDWR | O_CLOEXEC));
-        const int number = control.open() ? ::ioctl(control.get(), LOOP_CTL_GET_FREE) : -1;
-        if (number < 0) {
-            reason_ = words("/dev/loop-control");
-            return;
-        }
-        path_ = "/dev/loop" + std::to_string(number);
-        fd_.reset(::open(path_.c_str(), O_RDWR | O_CLOEXEC));
-        if (!fd_.open() || ::ioctl(fd_.get(), LOOP_SET_FD, backing.get()) != 0) {
-            reason_ = words(path_);
-            return;
-        }
-        attached_ = true;
-    }
-    ~LoopDevice() {
-        if (attached_)
-            ::ioctl(fd_.get(), LOOP_CLR_FD);
-    }
-    LoopDevice(const LoopDevice&) = delete;
-    LoopDevice& operator=(const LoopDevice&) = delete;
-    [[nodiscard]] const std::string& path() const { return path_; }
-    [[nodiscard]] const std::string& reason() const { return reason_; } ///< "": it is there
-
-  private:
-    std::string path_, reason_;
-    core::Descriptor fd_;
-    bool attached_ = false;
-};
 
 TEST_P(PosixDevices, BlockDevice_isWrittenAndReadAtAnyOffset) {
     ScratchFile backing;
