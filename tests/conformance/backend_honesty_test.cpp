@@ -9,12 +9,14 @@
 namespace nixl::test {
 namespace {
 
+bool is_storage(uint16_t kind) { return kind == NIXL_KIND_FILE || kind == NIXL_KIND_BLOCK; }
+
 /// Subjects of which one end can go wrong.
 std::vector<Subject> fallible_subjects() {
     std::vector<Subject> found;
     for (const Subject& each : subjects())
-        if (each.fixture->moves_bytes && (each.remote() || each.source_kind == NIXL_KIND_FILE ||
-                                          each.target_kind == NIXL_KIND_FILE))
+        if (each.fixture->moves_bytes &&
+            (each.remote() || is_storage(each.source_kind) || is_storage(each.target_kind)))
             found.push_back(each);
     return found;
 }
@@ -142,7 +144,7 @@ class BackendIndependence : public BackendTest {
 
         /// Opened the wrong way round: the system refuses every operation.
         void break_file(const Subject& subject) {
-            const bool is_source = subject.source_kind == NIXL_KIND_FILE;
+            const bool is_source = is_storage(subject.source_kind);
             nixl_region_desc desc = (is_source ? bad_source : bad_target)->description();
             fd = ::open(desc.uri, (is_source ? O_WRONLY : O_RDONLY) | O_CLOEXEC);
             desc.fd = fd;

@@ -127,7 +127,10 @@ nixl_region BackendRig::attach_local(const nixl_region_desc& desc) {
 nixl_region BackendRig::attach(const Place& place, bool is_source) {
     if (is_source ? subject_.source_remote() : subject_.target_remote())
         return attach_remote(place);
-    return {attach_to(instance_, place.description()), place.address()};
+    nixl_region_desc desc = place.description();
+    if (subject_.fixture->direct && place.address() == nullptr)
+        desc.flags |= NIXL_REGION_DIRECT;
+    return {attach_to(instance_, desc), place.address()};
 }
 
 nixl_region BackendRig::attach_remote(const Place& place) {

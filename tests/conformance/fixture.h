@@ -18,6 +18,7 @@ struct Fixture {
     std::vector<std::pair<std::string, std::string>> settings; ///< the same at both levels
     bool built_in = true;    ///< else the library is given its table
     bool moves_bytes = true; ///< false: contents are not looked at
+    bool direct = false;     ///< files and block devices are opened to bypass the page cache
 };
 
 /// One ordered pair of kinds of one fixture, as probe() tells them.
@@ -37,8 +38,8 @@ struct Subject {
 
 [[nodiscard]] const std::vector<Fixture>& fixtures();
 [[nodiscard]] const Fixture& fixture(const std::string& name);
-/// Every pair of every fixture whose kinds the machine has. Pinned memory is host memory to local
-/// backends and is left out.
+/// Every pair of every fixture. Pinned memory is host memory to local backends and is left out.
+/// What the machine cannot do is in the list as well, with the reason, to be seen as skipped.
 [[nodiscard]] const std::vector<Subject>& subjects();
 
 [[nodiscard]] std::string name_of(const Subject& subject);

@@ -19,7 +19,31 @@ const char* kind_text(uint16_t kind) {
     return kind < NIXL_KIND_COUNT ? NAMES[kind] : "unknown";
 }
 
-void add_subjects(const Fixture& fixture, std::vector<Subject>* out) {
+/// What a fixture's backend answers here.
+struct Answer {
+    std::vector<nixl_kind_pair> pairs; ///< of kinds that tests can make
+    uint32_t flags = 0, max_depth = 0;
+    std::string refused;
+};
+
+/// Why files cannot bypass the page cache in the folder of the tests; "": they can.
+std::string direct_refusal(const nixl_backend_v1& table, FakeHost& host) {
+    void *instance = nullptr, *registration = nullptr;
+    if (table.open(table.self, host.table(), &instance, nullptr) != NIXL_OK)
+        return "it cannot be opened";
+    const auto file = make_file(4096);
+    nixl_region_desc desc = file->description();
+    desc.flags = NIXL_REGION_DIRECT;
+    if (table.attach(instance, &desc, &registration, nullptr) == NIXL_OK)
+        table.detach(instance, registration);
+    table.close(instance);
+    for (const FakeHost::LogLine& line : host.log_lines())
+        if (line.text.find("goes through the page cache") != std::string::npos)
+            return line.text;
+    return "";
+}
+
+Answer ask(const Fixture& fixture) {
     FakeHost host(2);
     for (const auto& [key, value] : fixture.settings)
         host.set(key, value);
@@ -29,22 +53,54 @@ void add_subjects(const Fixture& fixture, std::vector<Subject>* out) {
     caps.struct_size = sizeof caps;
     char text[512] = "";
     nixl_error_text error{text, sizeof text, 0, 0};
-    std::string refused;
+    Answer answer;
     if (fixture.entry(host.table(), &table) != NIXL_OK)
-        refused = "its entry refused this ABI";
+        answer.refused = "its entry refused this ABI";
     else if (table.probe(table.self, host.table(), &caps, &error) != NIXL_OK)
-        refused = std::string("not on this machine: ") + text;
-    if (!refused.empty()) // so that the refusal is seen as a skipped test
-        out->push_back({&fixture, NIXL_KIND_HOST, NIXL_KIND_HOST, 0, 0, 0, refused});
-    for (uint32_t i = 0; refused.empty() && i < caps.pair_count; ++i) {
-        const nixl_kind_pair& pair = caps.pairs[i];
-        const auto usable = [](uint16_t kind) {
-            return kind == NIXL_KIND_HOST || kind == NIXL_KIND_FILE;
-        };
-        if (usable(pair.source_kind) && usable(pair.target_kind))
-            out->push_back({&fixture, pair.source_kind, pair.target_kind, pair.flags, caps.flags,
-                            caps.max_depth, ""});
+        answer.refused = std::string("not on this machine: ") + text;
+    else if (fixture.direct)
+        answer.refused = direct_refusal(table, host);
+    const auto usable = [](uint16_t kind) {
+        return kind == NIXL_KIND_HOST || kind == NIXL_KIND_FILE || kind == NIXL_KIND_BLOCK;
+    };
+    for (uint32_t i = 0; i < caps.pair_count; ++i)
+        if (usable(caps.pairs[i].source_kind) && usable(caps.pairs[i].target_kind))
+            answer.pairs.push_back(caps.pairs[i]);
+    answer.flags = caps.flags;
+    answer.max_depth = caps.max_depth;
+    return answer;
+}
+
+/// A backend that refuses need not tell its pairs. Then they are those of the same backend with
+/// other settings, so that each test tells that it was skipped.
+Answer with_pairs(Answer refused, const Fixture& fixture, const std::vector<Subject>& served) {
+    if (!refused.pairs.empty())
+        return refused;
+    const Fixture* sibling = nullptr;
+    for (const Subject& each : served) {
+        if (each.fixture->backend != fixture.backend ||
+            (sibling != nullptr && each.fixture != sibling))
+            continue;
+        sibling = each.fixture;
+        refused.flags = each.cap_flags;
+        refused.pairs.push_back({each.source_kind, each.target_kind, each.pair_flags, 0.0, 0.0});
     }
+    if (sibling == nullptr)
+        refused.pairs.push_back({NIXL_KIND_HOST, NIXL_KIND_HOST, 0, 0.0, 0.0});
+    return refused;
+}
+
+void add_subjects(const Fixture& fixture, const Answer& answer, std::vector<Subject>* out) {
+    std::vector<Subject> made;
+    for (const nixl_kind_pair& pair : answer.pairs) {
+        const bool block =
+            pair.source_kind == NIXL_KIND_BLOCK || pair.target_kind == NIXL_KIND_BLOCK;
+        const std::string& reason =
+            answer.refused.empty() && block ? block_refusal() : answer.refused;
+        made.push_back({&fixture, pair.source_kind, pair.target_kind, pair.flags, answer.flags,
+                        answer.max_depth, reason});
+    }
+    out->insert(out->end(), made.begin(), made.end());
 }
 
 } // namespace
@@ -63,6 +119,16 @@ const std::vector<Fixture>& fixtures() {
           {"memcpy.waited_inline_bytes", "0"}}},
         {"posix_uring", "posix", nixl_backend_entry_posix, {{"posix.engine", "io_uring"}}},
         {"posix_threads", "posix", nixl_backend_entry_posix, {{"posix.engine", "threads"}}},
+        // Else neighbours are joined, and what looks like much work is one call of the kernel.
+        {"posix_uring_single",
+         "posix",
+         nixl_backend_entry_posix,
+         {{"posix.engine", "io_uring"}, {"posix.merge_bytes", "0"}}},
+        {"posix_threads_single",
+         "posix",
+         nixl_backend_entry_posix,
+         {{"posix.engine", "threads"}, {"posix.merge_bytes", "0"}}},
+        {"posix_direct", "posix", nixl_backend_entry_posix, {}, true, true, true},
         {"remote", "testremote", nixl_backend_entry_remote, {}, false},
     };
     return all;
@@ -78,8 +144,15 @@ const Fixture& fixture(const std::string& name) {
 const std::vector<Subject>& subjects() {
     static const std::vector<Subject> all = [] {
         std::vector<Subject> found;
+        std::vector<std::pair<const Fixture*, Answer>> refused;
         for (const Fixture& each : fixtures())
-            add_subjects(each, &found);
+            if (const Answer answer = ask(each); answer.refused.empty())
+                add_subjects(each, answer, &found);
+            else
+                refused.emplace_back(&each, answer);
+        const std::vector<Subject> served = found;
+        for (const auto& [each, answer] : refused)
+            add_subjects(*each, with_pairs(answer, *each, served), &found);
         return found;
     }();
     return all;

@@ -12,11 +12,12 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/loop_device.h"
+
 namespace nixl::test {
 namespace {
 
 constexpr unsigned char PATTERN = 0xC5;
-constexpr uint64_t FILE_MARGIN_BYTES = 4096;
 
 uint64_t page_bytes() { return static_cast<uint64_t>(::sysconf(_SC_PAGESIZE)); }
 
@@ -63,55 +64,114 @@ class Memory final : public Place {
     uint64_t mapped_bytes_;
 };
 
-class File final : public Place {
+/// A range of something that has a name, with margins around it.
+class Storage : public Place {
   public:
-    File(uint64_t bytes, uint32_t kind) : Place(kind, bytes) {
-        scratch_.write(Bytes(bytes + 2 * FILE_MARGIN_BYTES, PATTERN));
-        fd_ = ::open(scratch_.c_str(), O_RDWR | O_CLOEXEC);
-        EXPECT_GE(fd_, 0);
-        write(Bytes(bytes));
-    }
-    ~File() override { ::close(fd_); }
+    ~Storage() override { ::close(fd_); }
 
     void write(const Bytes& content) override {
-        EXPECT_EQ(::pwrite(fd_, content.data(), content.size(), FILE_MARGIN_BYTES),
+        EXPECT_EQ(::pwrite(fd_, content.data(), content.size(), static_cast<off_t>(start_)),
                   static_cast<ssize_t>(content.size()));
     }
-    [[nodiscard]] Bytes read() const override {
-        Bytes content(bytes_);
-        EXPECT_EQ(::pread(fd_, content.data(), bytes_, FILE_MARGIN_BYTES),
-                  static_cast<ssize_t>(bytes_));
-        return content;
-    }
+    [[nodiscard]] Bytes read() const override { return read_at(start_, bytes_); }
     [[nodiscard]] std::string damage() const override {
-        const Bytes all = scratch_.read();
-        if (all.size() != bytes_ + 2 * FILE_MARGIN_BYTES)
-            return "the file has another size";
-        const auto is_pattern = [](unsigned char byte) { return byte == PATTERN; };
-        const auto margin = static_cast<std::ptrdiff_t>(FILE_MARGIN_BYTES);
-        if (!std::all_of(all.begin(), all.begin() + margin, is_pattern))
-            return "the file was written before the range";
-        return std::all_of(all.end() - margin, all.end(), is_pattern)
-                   ? ""
-                   : "the file was written after the range";
+        if (read_at(start_ - MARGIN_BYTES, MARGIN_BYTES) != Bytes(MARGIN_BYTES, PATTERN))
+            return path_ + " was written before the range";
+        if (read_at(start_ + bytes_, MARGIN_BYTES) != Bytes(MARGIN_BYTES, PATTERN))
+            return path_ + " was written after the range";
+        return "";
     }
     [[nodiscard]] nixl_region_desc description() const override {
         nixl_region_desc desc{};
         desc.struct_size = sizeof desc;
         desc.kind = kind_;
-        desc.address = FILE_MARGIN_BYTES;
+        desc.address = start_;
         desc.bytes = bytes_;
         desc.device = -1;
         desc.fd = fd_;
-        desc.uri = scratch_.c_str();
+        desc.uri = path_.c_str();
         return desc;
     }
-    [[nodiscard]] std::string path() const override { return scratch_.text(); }
-    [[nodiscard]] uint64_t offset() const override { return FILE_MARGIN_BYTES; }
+    [[nodiscard]] std::string path() const override { return path_; }
+    [[nodiscard]] uint64_t offset() const override { return start_; }
 
-  private:
-    ScratchPath scratch_;
-    int fd_ = -1;
+  protected:
+    Storage(uint32_t kind, const std::string& path, uint64_t start, uint64_t bytes)
+        : Place(kind, bytes), path_(path), start_(start),
+          fd_(::open(path.c_str(), O_RDWR | O_CLOEXEC)) {
+        EXPECT_GE(fd_, 0) << path;
+        const Bytes margin(MARGIN_BYTES, PATTERN);
+        for (const uint64_t at : {start - MARGIN_BYTES, start + bytes})
+            EXPECT_EQ(::pwrite(fd_, margin.data(), MARGIN_BYTES, static_cast<off_t>(at)),
+                      static_cast<ssize_t>(MARGIN_BYTES));
+        write(Bytes(bytes));
+    }
+    [[nodiscard]] Bytes read_at(uint64_t offset, uint64_t bytes) const {
+        Bytes content(bytes);
+        EXPECT_EQ(::pread(fd_, content.data(), bytes, static_cast<off_t>(offset)),
+                  static_cast<ssize_t>(bytes));
+        return content;
+    }
+
+    static constexpr uint64_t MARGIN_BYTES = 4096;
+    const std::string path_;
+    const uint64_t start_;
+    const int fd_;
+};
+
+struct Named { // made before the Storage that opens it
+    ScratchPath scratch;
+};
+
+class File final : private Named, public Storage {
+  public:
+    File(uint64_t bytes, uint32_t kind) : Storage(kind, scratch.text(), MARGIN_BYTES, bytes) {}
+
+    [[nodiscard]] std::string damage() const override {
+        struct stat status = {};
+        EXPECT_EQ(::fstat(fd_, &status), 0);
+        if (static_cast<uint64_t>(status.st_size) != bytes_ + 2 * MARGIN_BYTES)
+            return "the file has another size";
+        return Storage::damage();
+    }
+};
+
+/// The device of this process, and how much of it is given out. Sparse: unused bytes cost nothing.
+struct Disk {
+    static constexpr uint64_t BYTES = uint64_t{1} << 30;
+    ScratchPath backing;
+    std::unique_ptr<LoopDevice> device;
+    uint64_t next = 0, ranges = 0;
+
+    Disk() {
+        backing.resize(BYTES);
+        device = std::make_unique<LoopDevice>(backing.text());
+    }
+    uint64_t take(uint64_t bytes) {
+        constexpr uint64_t PAGE = 4096;
+        const uint64_t start = next;
+        next += (bytes + PAGE - 1) / PAGE * PAGE;
+        ++ranges;
+        EXPECT_LE(next, BYTES) << "more blocks at a time than the device has";
+        return start;
+    }
+    void give_back() {
+        if (--ranges == 0)
+            next = 0;
+    }
+};
+
+Disk& disk() {
+    static Disk the_disk;
+    return the_disk;
+}
+
+class Block final : public Storage {
+  public:
+    explicit Block(uint64_t bytes)
+        : Storage(NIXL_KIND_BLOCK, disk().device->path(),
+                  disk().take(bytes + 2 * MARGIN_BYTES) + MARGIN_BYTES, bytes) {}
+    ~Block() override { disk().give_back(); }
 };
 
 } // namespace
@@ -139,6 +199,10 @@ std::unique_ptr<Place> make_file(uint64_t bytes, uint32_t kind) {
     return std::make_unique<File>(bytes, kind);
 }
 
+std::unique_ptr<Place> make_block(uint64_t bytes) { return std::make_unique<Block>(bytes); }
+
+const std::string& block_refusal() { return disk().device->reason(); }
+
 std::unique_ptr<Place> make_place(uint32_t kind, uint64_t bytes) {
     switch (kind) {
     case NIXL_KIND_HOST:
@@ -146,6 +210,8 @@ std::unique_ptr<Place> make_place(uint32_t kind, uint64_t bytes) {
         return make_memory(bytes, kind);
     case NIXL_KIND_FILE:
         return make_file(bytes, kind);
+    case NIXL_KIND_BLOCK:
+        return make_block(bytes);
     default:
         return nullptr;
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What tests move bytes between: memory with guard pages, and files. Each can be filled and read
+// What tests move bytes between: memory with guard pages, files, ranges
+// of a block device. Each can be filled and read
 // back, and tells when something outside of it was written.
 #pragma once
 
@@ -46,7 +47,11 @@ class Place {
 [[nodiscard]] std::unique_ptr<Place> make_memory(uint64_t bytes, uint32_t kind = NIXL_KIND_HOST);
 /// A range in the middle of a file; what lies around it holds a pattern.
 [[nodiscard]] std::unique_ptr<Place> make_file(uint64_t bytes, uint32_t kind = NIXL_KIND_FILE);
-/// One of the two. NULL: no test machine has such a thing.
+/// A range of a block device that all of a process share; what lies around it holds a pattern.
+[[nodiscard]] std::unique_ptr<Place> make_block(uint64_t bytes);
+/// "": make_block() works here.
+[[nodiscard]] const std::string& block_refusal();
+/// One of the three. NULL: no test machine has such a thing.
 [[nodiscard]] std::unique_ptr<Place> make_place(uint32_t kind, uint64_t bytes);
 
 /// A name under $TMPDIR that is unlinked at the end.

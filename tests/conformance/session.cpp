@@ -119,12 +119,11 @@ nixl_buffer Session::wrap(void* address, uint64_t bytes, uint32_t flags) {
     return buffer;
 }
 
-nixl_buffer Session::file(const std::string& path, uint64_t bytes, uint64_t offset,
-                          uint32_t flags) {
+nixl_buffer Session::file(const std::string& path, uint64_t bytes, uint64_t offset, uint32_t flags,
+                          uint32_t kind) {
     nixl_buffer buffer{};
-    EXPECT_EQ(
-        nixl_buffer_open(context_, path.c_str(), NIXL_KIND_FILE, offset, bytes, flags, &buffer),
-        NIXL_OK)
+    EXPECT_EQ(nixl_buffer_open(context_, path.c_str(), kind, offset, bytes, flags, &buffer),
+              NIXL_OK)
         << last_error().message;
     return buffer;
 }
@@ -132,7 +131,9 @@ nixl_buffer Session::file(const std::string& path, uint64_t bytes, uint64_t offs
 nixl_buffer Session::at(const Place& place, uint32_t flags) {
     if (place.address() != nullptr)
         return wrap(place.address(), place.bytes(), flags);
-    return file(place.path(), place.bytes(), place.offset(), flags);
+    if (place.kind() == NIXL_KIND_BLOCK)
+        flags |= NIXL_BUFFER_FORCE;
+    return file(place.path(), place.bytes(), place.offset(), flags, place.kind());
 }
 
 Transfer Session::request(nixl_buffer source, nixl_buffer target) {
@@ -242,7 +243,9 @@ SubjectSession::SubjectSession(const Subject& subject, const Settings& settings)
 
 nixl_buffer SubjectSession::end(const Place& place, bool is_source) {
     if (!(is_source ? subject_.source_remote() : subject_.target_remote()))
-        return main_->at(place);
+        return main_->at(place, subject_.fixture->direct && place.address() == nullptr
+                                    ? uint32_t{NIXL_BUFFER_DIRECT}
+                                    : 0);
     const auto exported = export_of(owner_->context(), owner_->at(place));
     nixl_buffer buffer{};
     EXPECT_EQ(

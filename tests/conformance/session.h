@@ -99,7 +99,7 @@ class Session {
         return wrap(bytes.data(), bytes.size(), flags);
     }
     nixl_buffer file(const std::string& path, uint64_t bytes = 0, uint64_t offset = 0,
-                     uint32_t flags = 0);
+                     uint32_t flags = 0, uint32_t kind = NIXL_KIND_FILE);
     nixl_buffer at(const Place& place, uint32_t flags = 0);
 
     /// Made, or a failed expectation.
