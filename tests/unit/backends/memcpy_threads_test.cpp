@@ -34,6 +34,10 @@ TEST_F(MemcpyWorkers, SleepingDriver_isWokenOnce) {
         Transfer work = transfer({single(0, 0, 64 * KIB)}, round);
         ASSERT_TRUE(rig.finish_sleeping(work));
     }
+
+    ASSERT_TRUE(host.wait_until_idle(PATIENCE));
+    EXPECT_GT(rig.arms(), 0u);
+    EXPECT_EQ(host.wakes(&rig), rig.arms()) << "each arming is answered by one wake";
     EXPECT_TRUE(std::equal(target.begin(), target.begin() + 65536, source.begin()));
 }
 

@@ -144,7 +144,12 @@ class QueueRig {
     }
 
     void cancel(uint64_t tag) { table_.cancel(queue_, tag); }
-    bool arm() { return table_.arm(queue_) == 1; }
+    bool arm() {
+        const bool armed = table_.arm(queue_) == 1;
+        arms_ += armed ? 1 : 0;
+        return armed;
+    }
+    [[nodiscard]] uint64_t arms() const { return arms_; } ///< that were promised a wake
     bool assist() { return table_.assist != nullptr && table_.assist(queue_) == 1; }
 
     /// Submits all of it and polls until each element has ended. False at the deadline.
@@ -203,6 +208,7 @@ class QueueRig {
     nixl_backend_v1 table_;
     void* instance_ = nullptr;
     void* queue_ = nullptr;
+    uint64_t arms_ = 0;
     std::map<uint64_t, Transfer*> open_;
 };
 
