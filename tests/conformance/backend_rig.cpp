@@ -181,6 +181,9 @@ Work BackendRig::make_work(nixl_region source, nixl_region target, std::vector<n
 
 uint64_t BackendRig::submit(Work& work, size_t number, uint64_t at_most) {
     Queue& queue = *queues_[number];
+    const uint64_t offered = std::min<uint64_t>(work.elements.size() - work.accepted, at_most);
+    if (offered == 0)
+        return 0; // a batch has at least one element
     if (work.tag == 0) {
         work.tag = queue.next_tag++;
         queue.works[work.tag] = &work;
@@ -198,7 +201,7 @@ uint64_t BackendRig::submit(Work& work, size_t number, uint64_t at_most) {
         at.skip(work.accepted);
         at.store_position(&batch, work.runs.data());
     }
-    batch.element_count = std::min<uint64_t>(work.elements.size() - work.accepted, at_most);
+    batch.element_count = offered;
     const uint64_t accepted = table_.submit(queue.handle, &batch);
     EXPECT_LE(accepted, batch.element_count);
     work.accepted += accepted;
