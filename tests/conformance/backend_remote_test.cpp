@@ -3,7 +3,6 @@
 #include <cstring>
 
 #include "tests/conformance/backend_rig.h"
-#include "tests/conformance/remote_backend.h"
 
 namespace nixl::test {
 namespace {
@@ -20,16 +19,20 @@ class BackendRemote : public BackendTest {
   protected:
     void SetUp() override {
         BackendTest::SetUp();
+        if (IsSkipped())
+            return;
         source_ = make_source(16 * 1024);
         target_ = make_target(16 * 1024);
         source_->write(content_);
         rig_ = std::make_unique<BackendRig>(subject());
     }
     void TearDown() override {
-        RemoteWorld::hold(false);
+        if (hooks().hold != nullptr)
+            hooks().hold(false);
         if (rig_ != nullptr)
             rig_->detach_all();
     }
+    [[nodiscard]] static const RemoteHooks& hooks() { return subject().fixture->hooks; }
     Work make_work() {
         return BackendRig::make_work(rig_->source(*source_), rig_->target(*target_),
                                      {strided(0, 0, 1024, 1024, 1024, 16)});
@@ -40,9 +43,15 @@ class BackendRemote : public BackendTest {
     std::unique_ptr<BackendRig> rig_;
 };
 
+/// Tests of work that is held, of peers that die.
+#define NEED_HOOK(hook)                                                                            \
+    if (hooks().hook == nullptr)                                                                   \
+    GTEST_SKIP() << subject().fixture->name << " has no hook " #hook
+
 TEST_P(BackendRemote, PeerDiedBefore_elementsAreDisconnected) {
+    NEED_HOOK(kill_latest);
     Work work = make_work();
-    RemoteWorld::kill_latest(); // the rig opens the owner last
+    hooks().kill_latest(); // the rig opens the owner last
 
     ASSERT_TRUE(rig_->finish(work));
 
@@ -51,10 +60,12 @@ TEST_P(BackendRemote, PeerDiedBefore_elementsAreDisconnected) {
 }
 
 TEST_P(BackendRemote, PeerDiesInFlight_elementsAreDisconnected) {
-    RemoteWorld::hold(true);
+    NEED_HOOK(hold);
+    NEED_HOOK(kill_latest);
+    hooks().hold(true);
     Work work = make_work();
     rig_->submit(work);
-    RemoteWorld::kill_latest();
+    hooks().kill_latest();
 
     ASSERT_TRUE(rig_->drive([&] { return work.finished(); })) << work.summary();
 
@@ -62,9 +73,10 @@ TEST_P(BackendRemote, PeerDiesInFlight_elementsAreDisconnected) {
 }
 
 TEST_P(BackendRemote, PeerDiesAfterwards_whatIsDoneStaysDone) {
+    NEED_HOOK(kill_latest);
     Work work = make_work(), late = make_work();
     ASSERT_TRUE(rig_->finish(work));
-    RemoteWorld::kill_latest();
+    hooks().kill_latest();
     ASSERT_TRUE(rig_->finish(late));
 
     EXPECT_EQ(work.count(NIXL_OK), 16u);
@@ -73,7 +85,8 @@ TEST_P(BackendRemote, PeerDiesAfterwards_whatIsDoneStaysDone) {
 }
 
 TEST_P(BackendRemote, DisconnectInFlight_elementsAreDisconnected) {
-    RemoteWorld::hold(true);
+    NEED_HOOK(hold);
+    hooks().hold(true);
     Work work = make_work();
     rig_->submit(work);
     rig_->table().disconnect(rig_->instance(), BackendRig::OWNER);
@@ -84,7 +97,8 @@ TEST_P(BackendRemote, DisconnectInFlight_elementsAreDisconnected) {
 }
 
 TEST_P(BackendRemote, CancelInFlight_endsWithoutThePeer) {
-    RemoteWorld::hold(true);
+    NEED_HOOK(hold);
+    hooks().hold(true);
     Work work = make_work();
     rig_->submit(work);
     rig_->cancel(work);

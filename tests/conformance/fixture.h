@@ -11,6 +11,17 @@
 
 namespace nixl::test {
 
+/// What tests ask of a backend that reaches peers, beside its table: its world, seen from outside.
+struct RemoteHooks {
+    /// Accepted elements stay where they are until this is taken back; cancel and disconnect still
+    /// end them. NULL: it cannot be held, and tests that need it are skipped.
+    void (*hold)(bool on) = nullptr;
+    /// As if the process behind the instance that was opened last had died.
+    void (*kill_latest)() = nullptr;
+    /// Instances and registrations, own and imported, that exist now. NULL: it does not count.
+    uint64_t (*objects)() = nullptr;
+};
+
 struct Fixture {
     std::string name;    ///< [a-z_0-9]
     std::string backend; ///< as its table calls itself
@@ -19,6 +30,7 @@ struct Fixture {
     bool built_in = true;    ///< else the library is given its table
     bool moves_bytes = true; ///< false: contents are not looked at
     bool direct = false;     ///< files and block devices are opened to bypass the page cache
+    RemoteHooks hooks = {};
 };
 
 /// One ordered pair of kinds of one fixture, as probe() tells them.

@@ -129,7 +129,14 @@ const std::vector<Fixture>& fixtures() {
          nixl_backend_entry_posix,
          {{"posix.engine", "threads"}, {"posix.merge_bytes", "0"}}},
         {"posix_direct", "posix", nixl_backend_entry_posix, {}, true, true, true},
-        {"remote", "testremote", nixl_backend_entry_remote, {}, false},
+        {"remote",
+         "testremote",
+         nixl_backend_entry_remote,
+         {},
+         false,
+         true,
+         false,
+         {RemoteWorld::hold, [] { RemoteWorld::kill_latest(); }, RemoteWorld::objects}},
     };
     return all;
 }

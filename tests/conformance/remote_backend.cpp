@@ -497,14 +497,9 @@ void RemoteWorld::kill_latest(unsigned back) {
         victim->die();
 }
 
-unsigned RemoteWorld::open_instances() {
+uint64_t RemoteWorld::objects() {
     const std::lock_guard lock(world().mutex);
-    return static_cast<unsigned>(world().endpoints.size());
-}
-
-unsigned RemoteWorld::registrations() {
-    const std::lock_guard lock(world().mutex);
-    return static_cast<unsigned>(world().registrations.size());
+    return world().endpoints.size() + world().registrations.size();
 }
 
 } // namespace nixl::test

@@ -17,10 +17,8 @@ struct RemoteWorld {
     static void hold(bool on);
     /// As if the process behind the instance that was opened last `back` opens ago had died.
     static void kill_latest(unsigned back = 0);
-    /// Instances that are open now.
-    static unsigned open_instances();
-    /// Registrations, own and imported, that are attached now.
-    static unsigned registrations();
+    /// Instances that are open, and registrations, own and imported, that are attached now.
+    static uint64_t objects();
 };
 
 /// Elements that one queue takes, and notifications that one queue holds for peers that take none.
