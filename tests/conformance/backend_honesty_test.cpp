@@ -234,9 +234,15 @@ TEST_P(BackendIndependence, GoodAndBadElementsOfOneTag_areToldApart) {
 
 TEST_P(BackendIndependence, ManyInterleaved_eachGetsItsOwnResult) {
     Ends ends(subject(), 8);
+    std::vector<std::unique_ptr<Place>> targets;
     std::vector<Work> works;
-    for (int i = 0; i < 24; ++i)
+    for (int i = 0; i < 24; ++i) {
         works.push_back(i % 3 == 1 ? ends.bad_work() : ends.good_work());
+        if (i % 3 == 1)
+            continue;
+        targets.push_back(make_target(64 * 1024)); // else several would write the same bytes
+        works.back().pairs[0].target = ends.rig.target(*targets.back());
+    }
     const auto all_done = [&] {
         bool done = true;
         for (Work& work : works) {
@@ -251,8 +257,10 @@ TEST_P(BackendIndependence, ManyInterleaved_eachGetsItsOwnResult) {
 
     for (size_t i = 0; i < works.size(); ++i)
         EXPECT_EQ(works[i].count(NIXL_OK), i % 3 == 1 ? 0u : 16u) << "work " << i;
-    EXPECT_TRUE(ends.good_target->read() == ends.content);
+    for (const auto& target : targets)
+        EXPECT_TRUE(target->read() == ends.content);
     ends.expect_silence();
+    ends.rig.detach_all();
 }
 
 INSTANTIATE_TEST_SUITE_P(Backends, BackendIndependence, ::testing::ValuesIn(fallible_subjects()),
