@@ -233,7 +233,10 @@ SubjectSession::SubjectSession(const Subject& subject, const Settings& settings)
         add_remote_backend(main_->context());
     if (!subject.remote())
         return;
-    owner_ = std::make_unique<Session>();
+    Settings owners; // peers find each other's backends by their names, decorators included
+    if (const auto found = all.find("decorators"); found != all.end())
+        owners.insert(*found);
+    owner_ = std::make_unique<Session>(owners);
     add_remote_backend(owner_->context());
     const auto metadata = metadata_of(owner_->context());
     EXPECT_EQ(nixl_peer_connect(main_->context(), metadata.data(), metadata.size(), &peer_),
