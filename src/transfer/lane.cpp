@@ -45,11 +45,18 @@ void Lane::leave() noexcept {
         std::array<DueCallback, 8> callbacks;
         const size_t count = due_.empty() ? 0 : take_due(callbacks);
         const bool more = !due_.empty();
-        const bool changed = std::exchange(changed_, false);
+        bool tell = std::exchange(changed_, false), disarmed = false;
+        // What this turn took from the backends is not going to wake who armed them before.
+        if (busy_queues_ != 0 && !armed_) {
+            disarmed = !(has_sleepers() || watched.load());
+            tell |= !disarmed && !arm();
+        }
         // Sequentially consistent with post(): either it sees the lane free, or we see its inbox;
         // and with sleep(): either the sleeper sees its request done, or we see the sleeper.
         driver_.exchange(0);
-        if (changed && (has_sleepers() || watched.load()))
+        if (disarmed)
+            epoch_.fetch_add(1); // nobody sleeps yet: who is about to looks again
+        if ((tell || disarmed) && (has_sleepers() || watched.load()))
             notify();
         for (size_t i = 0; i < count; ++i)
             deliver(callbacks[i]);

@@ -188,6 +188,7 @@ class Lane {
     Flight** pending_end_ = &pending_;
     std::vector<DueCallback> due_;
     bool changed_ = false; ///< something finished in this turn
+    bool armed_ = false;   ///< the backends wake who sleeps: nothing was asked of them since
 
     alignas(64) std::atomic<uint32_t> driver_{0};
     std::atomic<Request*> inbox_{nullptr};

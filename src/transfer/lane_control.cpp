@@ -163,6 +163,7 @@ bool Lane::arm() noexcept {
         if (table.arm != nullptr && table.arm(queue.queue) == 0)
             return false;
     }
+    armed_ = true;
     return true;
 }
 

@@ -42,6 +42,7 @@ bool Lane::poll_queue(LaneQueue& queue) noexcept {
     bool moved = false;
     if (queue.queue == nullptr)
         return false;
+    armed_ = false;
     for (uint32_t round = 0; round < POLL_ROUNDS; ++round) {
         nixl_completion entries[POLL_ENTRIES];
         const uint32_t count = queue.backend->table().poll(queue.queue, entries, POLL_ENTRIES);

@@ -95,7 +95,7 @@ void Progress::sleep(bool all, uint64_t next_deadline) {
             std::this_thread::yield();
             continue;
         }
-        again |= !lane->arm() || lane->progress();
+        again |= lane->progress() || !lane->arm();
         const uint64_t deadline = lane->expire(now_ns());
         if (deadline != 0 && (next_deadline == 0 || deadline < next_deadline))
             next_deadline = deadline;
