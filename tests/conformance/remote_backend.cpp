@@ -158,6 +158,7 @@ class Endpoint {
     ~Endpoint() { die(); }
 
     void die();
+    void tell_peers(int event);
     nixl_status attach(const nixl_region_desc& desc, std::unique_ptr<Reach>* out,
                        nixl_error_text* error);
     nixl_status prepare(const nixl_region* regions, uint32_t region_count, const nixl_block* blocks,
@@ -200,15 +201,19 @@ class Endpoint {
 
 void Endpoint::die() {
     const std::lock_guard lock(world().mutex);
-    if (world().endpoints.erase(number_) == 0)
-        return;
+    if (world().endpoints.erase(number_) != 0)
+        tell_peers(NIXL_PEER_DOWN);
+}
+
+/// With the lock of the world.
+void Endpoint::tell_peers(int event) {
     for (const auto& [number, other] : world().endpoints)
         for (const auto& [peer, endpoint] : other->peers_) {
             if (endpoint != number_)
                 continue;
             const nixl_host_v1& services = other->host_.services();
             if (services.peer_event != nullptr)
-                services.peer_event(services.host, peer, NIXL_PEER_DOWN, 0);
+                services.peer_event(services.host, peer, event, 0);
             for (Queue* queue : other->queues_)
                 queue->wake();
         }
@@ -484,17 +489,32 @@ void RemoteWorld::hold(bool on) {
         endpoint->wake_all();
 }
 
+namespace {
+
+/// With the lock of the world. NULL: it does not live.
+Endpoint* opened_before(unsigned back) {
+    if (back >= world().opened.size())
+        return nullptr;
+    const auto found = world().endpoints.find(*(world().opened.rbegin() + back));
+    return found == world().endpoints.end() ? nullptr : found->second;
+}
+
+} // namespace
+
 void RemoteWorld::kill_latest(unsigned back) {
     Endpoint* victim = nullptr;
     {
         const std::lock_guard lock(world().mutex);
-        if (back >= world().opened.size())
-            return;
-        const auto found = world().endpoints.find(*(world().opened.rbegin() + back));
-        victim = found == world().endpoints.end() ? nullptr : found->second;
+        victim = opened_before(back);
     }
     if (victim != nullptr)
         victim->die();
+}
+
+void RemoteWorld::tell(int event, unsigned back) {
+    const std::lock_guard lock(world().mutex);
+    if (Endpoint* const teller = opened_before(back); teller != nullptr)
+        teller->tell_peers(event);
 }
 
 uint64_t RemoteWorld::objects() {

@@ -17,6 +17,9 @@ struct RemoteWorld {
     static void hold(bool on);
     /// As if the process behind the instance that was opened last `back` opens ago had died.
     static void kill_latest(unsigned back = 0);
+    /// Tells all peers of the instance that was opened last `back` opens ago that it is
+    /// NIXL_PEER_UP or NIXL_PEER_SUSPECT.
+    static void tell(int event, unsigned back = 0);
     /// Instances that are open, and registrations, own and imported, that are attached now.
     static uint64_t objects();
 };

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+// Peers that live, die, come back as others and are disconnected: what was theirs is never read
+// from or written to anybody else.
+#include "tests/conformance/peer_pair.h"
+
+namespace nixl::test {
+namespace {
+
+class LibraryPeers : public ::testing::TestWithParam<bool> {
+  protected:
+    ~LibraryPeers() override { RemoteWorld::hold(false); }
+
+    /// From the peer's memory, or to it.
+    static bool reads() { return GetParam(); }
+    static Transfer make(Caller& caller, nixl_buffer remote) {
+        return reads() ? caller.session.request(remote, caller.local)
+                       : caller.session.request(caller.local, remote);
+    }
+    static bool moved(const Caller& caller, const Owner& owner) {
+        return caller.memory == owner.memory;
+    }
+    static void expect_disconnected(Caller& caller, const Transfer& transfer, nixl_buffer remote) {
+        EXPECT_EQ(transfer.wait(), NIXL_DISCONNECTED) << transfer.error();
+        EXPECT_EQ(transfer.describe().first_bad_element, 0u);
+        EXPECT_EQ(transfer.describe().bytes_done, 0u);
+        EXPECT_NE(transfer.error(), "");
+        EXPECT_EQ(caller.session.users(remote), 0u);
+        EXPECT_EQ(caller.session.users(caller.local), 0u);
+        EXPECT_EQ(caller.session.metrics().abandoned, 0u);
+    }
+};
+
+TEST_P(LibraryPeers, PeerDiedBefore_transferIsDisconnected) {
+    Owner owner;
+    Caller caller;
+    const nixl_buffer remote = caller.import(caller.connect(owner), owner);
+    const Bytes theirs = owner.memory;
+    const Transfer transfer = make(caller, remote);
+    RemoteWorld::kill_latest(1); // the owner was opened first
+
+    const nixl_status posted = transfer.post();
+
+    EXPECT_TRUE(posted == NIXL_OK || posted == NIXL_DISCONNECTED) << posted;
+    if (posted == NIXL_OK)
+        expect_disconnected(caller, transfer, remote);
+    EXPECT_TRUE(owner.memory == theirs);
+    EXPECT_TRUE(caller.memory == Bytes(Owner::BYTES, 0xEE));
+}
+
+TEST_P(LibraryPeers, PeerDiesDuring_transferIsDisconnected) {
+    Owner owner;
+    Caller caller;
+    const nixl_buffer remote = caller.import(caller.connect(owner), owner);
+    const Transfer transfer = make(caller, remote);
+    RemoteWorld::hold(true);
+    ASSERT_EQ(transfer.post(), NIXL_OK);
+    EXPECT_EQ(transfer.poll(), NIXL_IN_PROGRESS);
+    EXPECT_EQ(caller.session.users(remote), 1u);
+
+    RemoteWorld::kill_latest(1);
+
+    expect_disconnected(caller, transfer, remote);
+}
+
+TEST_P(LibraryPeers, PeerDiesAfterwards_whatIsDoneStaysDone) {
+    Owner owner;
+    Caller caller;
+    const nixl_buffer remote = caller.import(caller.connect(owner), owner);
+    const Transfer transfer = make(caller, remote);
+    ASSERT_EQ(transfer.run(), NIXL_OK);
+    RemoteWorld::kill_latest(1);
+
+    EXPECT_EQ(transfer.poll(), NIXL_OK);
+    EXPECT_TRUE(moved(caller, owner));
+    EXPECT_EQ(transfer.run(), NIXL_DISCONNECTED);
+}
+
+TEST_P(LibraryPeers, DisconnectInFlight_transferIsDisconnected) {
+    Owner owner;
+    Caller caller;
+    const nixl_peer peer = caller.connect(owner);
+    const nixl_buffer remote = caller.import(peer, owner);
+    const Transfer transfer = make(caller, remote);
+    RemoteWorld::hold(true);
+    ASSERT_EQ(transfer.post(), NIXL_OK);
+
+    EXPECT_EQ(caller.disconnect(peer), NIXL_OK);
+
+    expect_disconnected(caller, transfer, remote);
+    nixl_buffer another{};
+    EXPECT_EQ(caller.try_import(peer, owner.exported, &another), NIXL_STALE);
+    EXPECT_EQ(caller.disconnect(peer), NIXL_STALE);
+    EXPECT_EQ(nixl_buffer_free(caller.session.context(), remote, PATIENCE_NS), NIXL_OK);
+}
+
+TEST_P(LibraryPeers, BufferTakenBackByItsOwner_transferIsStale) {
+    Owner owner;
+    Caller caller;
+    const nixl_buffer remote = caller.import(caller.connect(owner), owner);
+    const Transfer transfer = make(caller, remote);
+    ASSERT_EQ(nixl_buffer_free(owner.session.context(), owner.buffer, 0), NIXL_OK);
+
+    EXPECT_EQ(transfer.run(), NIXL_STALE);
+    EXPECT_TRUE(caller.memory == Bytes(Owner::BYTES, 0xEE));
+}
+
+/// The same name again, with other memory in the same places; the earlier one is dead or not.
+TEST_P(LibraryPeers, NewIncarnation_fencesTheOldOne) {
+    for (const bool old_lives : {false, true}) {
+        auto old = std::make_unique<Owner>(1, Settings{{"node_id", "worker"}});
+        Caller caller;
+        const nixl_peer before = caller.connect(*old);
+        const nixl_buffer stale = caller.import(before, *old);
+        const Transfer transfer = make(caller, stale);
+        const std::vector<uint8_t> old_export = old->exported;
+        if (!old_lives)
+            old.reset();
+        Owner fresh(2, Settings{{"node_id", "worker"}});
+        const Bytes theirs = fresh.memory;
+
+        const nixl_peer after = caller.connect(fresh);
+
+        EXPECT_TRUE(after.index != before.index || after.generation != before.generation);
+        EXPECT_NE(caller.describe(after).incarnation, caller.describe(before).incarnation);
+        EXPECT_EQ(caller.describe(before).state, uint32_t{NIXL_PEER_DOWN});
+        EXPECT_EQ(caller.describe(after).state, uint32_t{NIXL_PEER_UP});
+        const nixl_status ended = transfer.run();
+        EXPECT_TRUE(ended == NIXL_DISCONNECTED || ended == NIXL_STALE) << ended;
+        nixl_buffer refused{};
+        EXPECT_EQ(caller.try_import(before, fresh.exported, &refused), NIXL_DISCONNECTED);
+        EXPECT_LT(caller.try_import(after, old_export, &refused), 0) << "of the old one";
+        EXPECT_TRUE(fresh.memory == theirs) << "written through a handle of the old one";
+        EXPECT_TRUE(caller.memory == Bytes(Owner::BYTES, 0xEE));
+        const Transfer good = make(caller, caller.import(after, fresh));
+        EXPECT_EQ(good.run(), NIXL_OK);
+        EXPECT_TRUE(moved(caller, fresh));
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Ways, LibraryPeers, ::testing::Values(true, false),
+                         [](const auto& info) { return info.param ? "read" : "write"; });
+
+// ---- What is told of them -----------------------------------------------------------------------
+
+TEST(LibraryPeerStates, UpSuspectDown_areToldAsTheyHappen) {
+    Owner owner(1, Settings{{"node_id", "somebody"}});
+    Caller caller;
+    const nixl_peer peer = caller.connect(owner);
+    EXPECT_EQ(caller.describe(peer).state, uint32_t{NIXL_PEER_UP});
+    EXPECT_STREQ(caller.describe(peer).name, "somebody");
+    EXPECT_NE(caller.describe(peer).incarnation, 0u);
+
+    RemoteWorld::tell(NIXL_PEER_SUSPECT, 1);
+    EXPECT_EQ(caller.describe(peer).state, uint32_t{NIXL_PEER_SUSPECT});
+    RemoteWorld::tell(NIXL_PEER_UP, 1);
+    EXPECT_EQ(caller.describe(peer).state, uint32_t{NIXL_PEER_UP});
+    RemoteWorld::kill_latest(1);
+    EXPECT_EQ(caller.describe(peer).state, uint32_t{NIXL_PEER_DOWN});
+
+    EXPECT_EQ(caller.disconnect(peer), NIXL_OK);
+    nixl_peer_description out = NIXL_INIT(nixl_peer_description);
+    EXPECT_EQ(nixl_peer_describe(caller.session.context(), peer, &out), NIXL_STALE);
+}
+
+TEST(LibraryPeerStates, ConnectedTwice_isTheSamePeer) {
+    Owner owner;
+    Caller caller;
+    const nixl_peer first = caller.connect(owner), second = caller.connect(owner);
+    EXPECT_EQ(first.index, second.index);
+    EXPECT_EQ(first.generation, second.generation);
+}
+
+TEST(LibraryPeerStates, MadeUpHandles_areStale) {
+    Owner owner;
+    Caller caller;
+    const nixl_peer peer = caller.connect(owner);
+    for (const nixl_peer handle :
+         {nixl_peer{0, 0}, nixl_peer{UINT32_MAX, 1}, nixl_peer{peer.index, peer.generation + 2},
+          nixl_peer{peer.index + 1, peer.generation}}) {
+        nixl_peer_description out = NIXL_INIT(nixl_peer_description);
+        nixl_buffer buffer{};
+        EXPECT_EQ(nixl_peer_describe(caller.session.context(), handle, &out), NIXL_STALE);
+        EXPECT_EQ(caller.try_import(handle, owner.exported, &buffer), NIXL_STALE);
+        EXPECT_EQ(caller.disconnect(handle), NIXL_STALE);
+    }
+}
+
+} // namespace
+} // namespace nixl::test
