@@ -3,6 +3,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include <fcntl.h>
 #include <linux/loop.h>
@@ -41,16 +42,18 @@ bool LoopDevice::attach(int control, int backing) {
         return true;
     }
     path_ = "/dev/loop" + std::to_string(number);
-    fd_.reset(::open(path_.c_str(), O_RDWR | O_CLOEXEC));
-    if (fd_.open() && ::ioctl(fd_.get(), LOOP_SET_FD, backing) == 0) {
-        loop_info64 how = {};
-        how.lo_flags = LO_FLAGS_AUTOCLEAR; // goes with the last descriptor, whatever becomes of us
-        const bool lasts = ::ioctl(fd_.get(), LOOP_SET_STATUS64, &how) == 0;
-        reason_ = lasts ? "" : path_ + ": " + std::strerror(errno);
+    core::Descriptor fd(::open(path_.c_str(), O_RDWR | O_CLOEXEC));
+    loop_info64 how = {};
+    how.lo_flags = LO_FLAGS_AUTOCLEAR; // goes with the last descriptor, whatever becomes of us
+    if (fd.open() && ::ioctl(fd.get(), LOOP_SET_FD, backing) == 0 &&
+        ::ioctl(fd.get(), LOOP_SET_STATUS64, &how) == 0) {
+        fd_ = std::move(fd);
+        reason_.clear();
         return true;
     }
-    reason_ = path_ + ": " + std::strerror(errno);
-    return errno != EBUSY;
+    const int error = errno;
+    reason_ = path_ + ": " + std::strerror(error);
+    return error != EBUSY && error != ENXIO; // taken, or on its way out
 }
 
 } // namespace nixl::test

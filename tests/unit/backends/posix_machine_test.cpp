@@ -6,17 +6,13 @@
 #include <csignal>
 #include <cstddef>
 
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <sched.h>
-#include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 
+#include "tests/support/forbid_call.h"
 #include "tests/support/loop_device.h"
+#include "tests/support/small_disk.h"
 
 namespace nixl::test {
 namespace {
@@ -89,20 +85,17 @@ TEST_P(PosixDevices, DeviceThatLostItsData_givesEioForTheLostElementsAlone) {
 }
 
 std::string fill_a_small_disk(const std::string& engine) {
-    if (::unshare(CLONE_NEWNS) != 0 ||
-        ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
-        return "skip: " + words("private mount namespace");
-    char directory[] = "/tmp/nixl-posix-XXXXXX";
-    if (::mkdtemp(directory) == nullptr || ::mount("none", directory, "tmpfs", 0, "size=1m") != 0)
-        return "skip: " + words("mount tmpfs");
-    const std::string path = std::string(directory) + "/file";
+    const SmallDisk disk("1m");
+    if (!disk.reason().empty())
+        return "skip: " + disk.reason();
+    const std::string path = disk.path("file");
     std::string result;
     {
         PosixRig rig(engine, 0, {{"posix.merge_bytes", "0"}});
         Bytes source = random_bytes(4 * MIB, 3);
         const auto from = rig.memory(source);
-        const auto disk = rig.file(path, O_RDWR | O_CREAT, NIXL_REGION_DIRECT);
-        const auto& work = rig.run(from->region(), disk->region(),
+        const auto file = rig.file(path, O_RDWR | O_CREAT, NIXL_REGION_DIRECT);
+        const auto& work = rig.run(from->region(), file->region(),
                                    {run_of(0, 0, 64 * KIB, 64, 64 * KIB, 64 * KIB)});
         uint64_t good_bytes = work.count(NIXL_OK), full = 0;
         for (const Element& element : work.elements)
@@ -110,8 +103,6 @@ std::string fill_a_small_disk(const std::string& engine) {
         if (!work.finished() || full == 0 || full + good_bytes != 64 || good_bytes > 16)
             result = "ok " + std::to_string(good_bytes) + " full " + std::to_string(full);
     }
-    ::umount2(directory, MNT_DETACH);
-    ::rmdir(directory);
     return result;
 }
 
@@ -119,21 +110,8 @@ TEST_P(PosixDevices, FullDisk_isNoSpaceForTheElementsThatDidNotFit) {
     expect_child(in_child([] { return fill_a_small_disk(GetParam()); }));
 }
 
-/// From here on that system call fails with EPERM, as io_uring_setup does in many containers.
-bool forbid(unsigned call) {
-    sock_filter program[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    const sock_fprog filter = {sizeof program / sizeof program[0], program};
-    return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-           ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
-}
-
 std::string without_io_uring() {
-    if (!forbid(SYS_io_uring_setup))
+    if (!forbid_call(SYS_io_uring_setup, EPERM))
         return "skip: " + words("seccomp");
     PosixRig forced("io_uring");
     if (forced.opened != NIXL_UNSUPPORTED ||
@@ -163,7 +141,7 @@ TEST(PosixMachine, ForbiddenIoUring_isReplacedByThreadsWithTheReason) {
 
 // A sandbox may allow making a ring and forbid using it.
 std::string without_io_uring_enter() {
-    if (!forbid(SYS_io_uring_enter))
+    if (!forbid_call(SYS_io_uring_enter, EPERM))
         return "skip: " + words("seccomp");
     PosixRig forced("io_uring");
     if (forced.opened != NIXL_UNSUPPORTED ||
@@ -188,7 +166,7 @@ std::string enter_forbidden_later() {
     PosixRig rig("io_uring", 8, {{"posix.merge_bytes", "0"}});
     Bytes target(100 * KIB);
     const auto to = rig.memory(target), disk = rig.file(file.path());
-    if (!forbid(SYS_io_uring_enter))
+    if (!forbid_call(SYS_io_uring_enter, EPERM))
         return "skip: " + words("seccomp");
     const auto& work = rig.run(disk->region(), to->region(), {run_of(0, 0, KIB, 100, KIB, KIB)});
     if (!work.finished() || work.count(NIXL_PERMISSION_DENIED) != 100)
