@@ -5,7 +5,7 @@
 #include <array>
 #include <cstring>
 
-#include "tests/conformance/session.h"
+#include "tests/conformance/peer_pair.h"
 
 namespace nixl::test {
 namespace {
@@ -221,22 +221,37 @@ TEST_F(LibraryRanges, MemoryOfTheLibrary_isZeroedAndMovesLikeAnyOther) {
 // ---- Users in flight ----------------------------------------------------------------------------
 
 TEST_F(LibraryRanges, BufferInFlight_isFreedOnlyAfterwards) {
-    Session slow(Settings{{"decorators", "limit:posix"}, {"limit.bytes_per_second", "2MB"}});
+    HeldTransfer held;
+    const nixl_context context = held.caller.session.context();
+    ASSERT_EQ(held.transfer.post(), NIXL_OK);
+
+    EXPECT_EQ(nixl_buffer_free(context, held.remote, 0), NIXL_BUSY);
+    EXPECT_EQ(nixl_buffer_free(context, held.caller.local, 1'000'000), NIXL_BUSY);
+    EXPECT_EQ(held.caller.session.users(held.caller.local), 1u);
+    held.let_go();
+    EXPECT_EQ(nixl_buffer_free(context, held.caller.local, PATIENCE_NS), NIXL_OK);
+
+    EXPECT_TRUE(held.moved()) << "freed before it was through";
+    EXPECT_EQ(held.transfer.poll(), NIXL_OK);
+    EXPECT_EQ(held.transfer.post(), NIXL_STALE);
+}
+
+TEST_F(LibraryRanges, FileInFlight_isFreedOnceItWasCancelled) {
+    Session session(Settings{{"decorators", "fault:posix"}, {"fault.hold_rate", "1"}});
     ScratchPath path;
-    path.write(Bytes(1 << 20, 9));
-    Bytes target(1 << 20);
-    const nixl_buffer file = slow.file(path.text()), memory = slow.wrap(target);
-    const Transfer transfer = slow.runs(file, memory, {{0, 0, 4096, 4096, 4096, 256, 0, 0}});
+    path.write(source_);
+    const nixl_buffer file = session.file(path.text()), memory = session.wrap(target_);
+    const Transfer transfer = session.request(file, memory);
     ASSERT_EQ(transfer.post(), NIXL_OK);
 
-    EXPECT_EQ(nixl_buffer_free(slow.context(), file, 0), NIXL_BUSY);
-    EXPECT_EQ(nixl_buffer_free(slow.context(), memory, 1'000'000), NIXL_BUSY);
-    EXPECT_EQ(slow.users(memory), 1u);
-    EXPECT_EQ(nixl_buffer_free(slow.context(), memory, PATIENCE_NS), NIXL_OK);
+    EXPECT_EQ(nixl_buffer_free(session.context(), file, 0), NIXL_BUSY);
+    EXPECT_EQ(nixl_buffer_free(session.context(), file, 1'000'000), NIXL_BUSY);
+    EXPECT_EQ(session.users(file), 1u);
+    EXPECT_EQ(transfer.cancel(), NIXL_OK);
 
-    EXPECT_TRUE(target == Bytes(1 << 20, 9)) << "freed before it was through";
-    EXPECT_EQ(transfer.poll(), NIXL_OK);
-    EXPECT_EQ(transfer.post(), NIXL_STALE);
+    EXPECT_EQ(nixl_buffer_free(session.context(), file, PATIENCE_NS), NIXL_OK);
+    EXPECT_EQ(nixl_buffer_free(session.context(), memory, PATIENCE_NS), NIXL_OK);
+    EXPECT_NE(transfer.poll(), NIXL_IN_PROGRESS);
 }
 
 // ---- Runs ---------------------------------------------------------------------------------------
@@ -322,26 +337,25 @@ TEST_F(LibraryRanges, NoPairsOrNulls_areRefused) {
 }
 
 TEST_F(LibraryRanges, BorrowedRuns_areReadWhereTheyAreAndHeldInFlight) {
-    Session slow(Settings{{"decorators", "limit:posix"}, {"limit.bytes_per_second", "2MB"}});
-    ScratchPath path;
-    path.write(random_bytes(1 << 20, 4));
-    Bytes target(1 << 20);
+    HeldTransfer held;
+    Session& session = held.caller.session;
+    constexpr uint64_t COUNT = 256, PART = Owner::BYTES / COUNT;
     std::vector<nixl_run> runs;
-    for (uint64_t i = 0; i < 256; ++i)
-        runs.push_back({i * 4096, (255 - i) * 4096, 4096, 0, 0, 1, 0, 0});
-    Transfer transfer =
-        slow.runs(slow.file(path.text()), slow.wrap(target), runs, NIXL_RUNS_BORROWED);
+    for (uint64_t i = 0; i < COUNT; ++i)
+        runs.push_back({i * PART, (COUNT - 1 - i) * PART, PART, 0, 0, 1, 0, 0});
+    Transfer transfer = session.runs(held.remote, held.caller.local, runs, NIXL_RUNS_BORROWED);
     ASSERT_EQ(transfer.post(), NIXL_OK);
 
-    EXPECT_EQ(nixl_request_release(slow.context(), transfer.handle()), NIXL_BUSY);
+    EXPECT_EQ(nixl_request_release(session.context(), transfer.handle()), NIXL_BUSY);
+    held.let_go();
     EXPECT_EQ(transfer.wait(), NIXL_OK);
     EXPECT_EQ(transfer.release(), NIXL_OK);
 
-    const Bytes content = path.read();
-    for (uint64_t i = 0; i < 256; ++i)
-        ASSERT_TRUE(std::equal(target.begin() + static_cast<std::ptrdiff_t>((255 - i) * 4096),
-                               target.begin() + static_cast<std::ptrdiff_t>((256 - i) * 4096),
-                               content.begin() + static_cast<std::ptrdiff_t>(i * 4096)));
+    const Bytes &content = held.owner.memory, &target = held.caller.memory;
+    for (uint64_t i = 0; i < COUNT; ++i)
+        ASSERT_TRUE(std::equal(target.begin() + static_cast<std::ptrdiff_t>((COUNT - 1 - i) * PART),
+                               target.begin() + static_cast<std::ptrdiff_t>((COUNT - i) * PART),
+                               content.begin() + static_cast<std::ptrdiff_t>(i * PART)));
 }
 
 TEST_F(LibraryRanges, CopiedRuns_mayChangeAfterTheCall) {

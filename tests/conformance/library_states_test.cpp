@@ -7,7 +7,8 @@
 
 #include <pthread.h>
 
-#include "tests/conformance/session.h"
+#include "tests/conformance/peer_pair.h"
+#include "tests/support/thread_state.h"
 
 namespace nixl::test {
 namespace {
@@ -77,21 +78,17 @@ TEST_F(LibraryStates, DescribedInFlight_tellsHowFarItIs) {
 }
 
 TEST_F(LibraryStates, PostWhilePosted_isBusy) {
-    Session session(slow_posix());
-    ScratchPath file;
-    file.write(Bytes(1 << 20, 7));
-    Bytes target(1 << 20);
-    const Transfer transfer = session.runs(session.file(file.text()), session.wrap(target),
-                                           {{0, 0, 4096, 4096, 4096, 256, 0, 0}});
+    HeldTransfer held;
 
-    ASSERT_EQ(transfer.post(), NIXL_OK);
-    EXPECT_EQ(transfer.post(), NIXL_BUSY);
+    ASSERT_EQ(held.transfer.post(), NIXL_OK);
+    EXPECT_EQ(held.transfer.post(), NIXL_BUSY);
     EXPECT_EQ(last_error().code, NIXL_BUSY);
 
-    EXPECT_EQ(transfer.wait(), NIXL_OK);
-    EXPECT_EQ(target, Bytes(1 << 20, 7));
-    EXPECT_EQ(transfer.post(), NIXL_OK);
-    EXPECT_EQ(transfer.wait(), NIXL_OK);
+    held.let_go();
+    EXPECT_EQ(held.transfer.wait(), NIXL_OK);
+    EXPECT_TRUE(held.moved());
+    EXPECT_EQ(held.transfer.post(), NIXL_OK);
+    EXPECT_EQ(held.transfer.wait(), NIXL_OK);
 }
 
 TEST_F(LibraryStates, Released_isStaleInEveryCall) {
@@ -275,7 +272,10 @@ TEST_F(LibraryStates, CancelOfWhatIsTerminal_isOk) {
 
 TEST_F(LibraryStates, Cancelled_nothingIsWrittenAfterwards) {
     for (const char* engine : {"io_uring", "threads"}) {
+        // Work is under way for a while, and none of it ends before it is cancelled.
         Settings settings = slow_posix("8MB");
+        settings["decorators"] = "fault:posix,limit:posix";
+        settings["fault.hold_rate"] = "1";
         settings["posix.engine"] = engine;
         Session session(settings);
         ScratchPath file;
@@ -316,18 +316,14 @@ TEST_F(LibraryStates, CancelFromAnotherThread_endsTheWait) {
 
 // Proves: C-02
 TEST_F(LibraryStates, WaitThatTimesOut_letsTheTransferGoOn) {
-    Session session(slow_posix());
-    ScratchPath file;
-    file.write(Bytes(1 << 20, 3));
-    Bytes target(1 << 20);
-    const Transfer transfer = session.runs(session.file(file.text()), session.wrap(target),
-                                           {{0, 0, 4096, 4096, 4096, 256, 0, 0}});
-    ASSERT_EQ(transfer.post(), NIXL_OK);
+    HeldTransfer held;
+    ASSERT_EQ(held.transfer.post(), NIXL_OK);
 
-    EXPECT_EQ(transfer.wait(0), NIXL_IN_PROGRESS);
-    EXPECT_EQ(transfer.wait(1'000'000), NIXL_IN_PROGRESS);
-    EXPECT_EQ(transfer.wait(), NIXL_OK);
-    EXPECT_EQ(target, Bytes(1 << 20, 3));
+    EXPECT_EQ(held.transfer.wait(0), NIXL_IN_PROGRESS);
+    EXPECT_EQ(held.transfer.wait(1'000'000), NIXL_IN_PROGRESS);
+    held.let_go();
+    EXPECT_EQ(held.transfer.wait(), NIXL_OK);
+    EXPECT_TRUE(held.moved());
 }
 
 extern "C" void ignore_signal(int) {}
@@ -348,6 +344,14 @@ class Interrupting {
     struct sigaction before_ = {};
 };
 
+/// One signal, when it sleeps; it must not need a second one.
+void interrupt_once(std::thread& waiter, const std::atomic<pid_t>& sleeper) {
+    EXPECT_TRUE(eventually([&] { return sleeper != 0; }));
+    EXPECT_TRUE(wait_until_asleep(sleeper));
+    EXPECT_EQ(::pthread_kill(waiter.native_handle(), SIGUSR1), 0);
+    waiter.join();
+}
+
 TEST_F(LibraryStates, SignalDuringAWait_interruptsIt) {
     const Interrupting interrupting;
     Session session(held_posix());
@@ -356,19 +360,13 @@ TEST_F(LibraryStates, SignalDuringAWait_interruptsIt) {
     Bytes target(4096);
     const Transfer transfer = session.request(session.file(file.text()), session.wrap(target));
     ASSERT_EQ(transfer.post(), NIXL_OK);
-    std::atomic<bool> returned{false};
     nixl_status waited = NIXL_INTERNAL;
+    std::atomic<pid_t> sleeper{0};
     std::thread waiter([&] {
+        sleeper = thread_id();
         waited = transfer.wait();
-        returned = true;
     });
-    // It may not sleep yet when the first signal comes.
-    EXPECT_TRUE(eventually([&] {
-        if (!returned)
-            ::pthread_kill(waiter.native_handle(), SIGUSR1);
-        return returned.load();
-    }));
-    waiter.join();
+    interrupt_once(waiter, sleeper);
 
     EXPECT_EQ(waited, NIXL_INTERRUPTED);
     EXPECT_EQ(transfer.poll(), NIXL_IN_PROGRESS) << "the transfer goes on";
@@ -396,18 +394,13 @@ TEST_F(LibraryStates, InterruptedWaiter_doesNotStrandOthersOfItsLane) {
     };
     options.user = &called;
     ASSERT_EQ(held.post(), NIXL_OK);
-    std::atomic<bool> returned{false};
+    std::atomic<pid_t> sleeper{0};
     std::thread waiter([&] {
+        sleeper = thread_id();
         EXPECT_EQ(held.wait(), NIXL_INTERRUPTED);
-        returned = true;
     });
     ASSERT_EQ(watched.post(&options), NIXL_OK);
-    EXPECT_TRUE(eventually([&] {
-        if (!returned)
-            ::pthread_kill(waiter.native_handle(), SIGUSR1);
-        return returned.load();
-    }));
-    waiter.join();
+    interrupt_once(waiter, sleeper);
 
     EXPECT_TRUE(eventually([&] { return called == 1; }));
     EXPECT_EQ(held.cancel(), NIXL_OK);

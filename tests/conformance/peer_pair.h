@@ -64,4 +64,20 @@ struct Caller {
     nixl_buffer local = session.wrap(memory);
 };
 
+/// A read of an owner's memory that stays in flight until it is let go.
+struct HeldTransfer {
+    HeldTransfer() { RemoteWorld::hold(true); }
+    ~HeldTransfer() { let_go(); }
+    HeldTransfer(const HeldTransfer&) = delete;
+    HeldTransfer& operator=(const HeldTransfer&) = delete;
+
+    static void let_go() { RemoteWorld::hold(false); }
+    [[nodiscard]] bool moved() const { return caller.memory == owner.memory; }
+
+    Owner owner;
+    Caller caller;
+    const nixl_buffer remote = caller.import(caller.connect(owner), owner);
+    Transfer transfer = caller.session.request(remote, caller.local);
+};
+
 } // namespace nixl::test
