@@ -77,6 +77,7 @@ class LibraryLarge : public ::testing::TestWithParam<std::string> {
 
 /// D4 from memory.
 class LibraryLargeMemory : public LibraryLarge {};
+// Proves: S-092 S-096
 TEST_P(LibraryLargeMemory, MoreThan4GiB_movesToTheLastByte) {
     AliasedMemory source(LENGTH / AliasedMemory::SLOT_BYTES + 1);
     repeated_ = random_bytes(AliasedMemory::SLOT_BYTES, 3);
@@ -94,6 +95,7 @@ INSTANTIATE_TEST_SUITE_P(Backends, LibraryLargeMemory, ::testing::Values("memcpy
 
 /// D4 from a file, whose holes are zeros.
 class LibraryLargeFile : public LibraryLarge {};
+// Proves: S-092 S-096
 TEST_P(LibraryLargeFile, MoreThan4GiB_movesToTheLastByte) {
     // In memory, where holes cost nothing, not even when they are read.
     const int fd = ::memfd_create("nixl-large", MFD_CLOEXEC);
