@@ -139,11 +139,11 @@ class File final : private Named, public Storage {
 /// The device of this process, and how much of it is given out. Sparse: unused bytes cost nothing.
 struct Disk {
     static constexpr uint64_t BYTES = uint64_t{1} << 30;
-    ScratchPath backing;
     std::unique_ptr<LoopDevice> device;
     uint64_t next = 0, ranges = 0;
 
     Disk() {
+        const ScratchPath backing; // the device keeps the file, so that its name may go
         backing.resize(BYTES);
         device = std::make_unique<LoopDevice>(backing.text());
     }
