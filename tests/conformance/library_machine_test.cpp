@@ -230,19 +230,19 @@ TEST(LibraryForbidden, IoUring_isReplacedByThreadsWithTheReason) {
 
 // ---- No descriptors left ------------------------------------------------------------------------
 
-/// The next descriptor would be one too many.
-rlimit exhaust_descriptors() {
+/// Only `spare` more descriptors can be opened.
+rlimit leave_descriptors(unsigned spare) {
     rlimit before = {};
     EXPECT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
     const int next = ::dup(0);
     EXPECT_GE(next, 0);
     ::close(next);
-    const rlimit none = {static_cast<rlim_t>(next), before.rlim_max};
-    EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+    const rlimit few = {static_cast<rlim_t>(next) + spare, before.rlim_max};
+    EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
     return before;
 }
 
-std::string without_descriptors(const Settings& settings) {
+std::string with_few_descriptors(const Settings& settings, unsigned spare) {
     ScratchPath file;
     const Bytes content = random_bytes(100 * KIB, 6);
     file.write(content);
@@ -250,7 +250,7 @@ std::string without_descriptors(const Settings& settings) {
     Session session(settings);
     const nixl_buffer from = session.file(file.text()), into = session.wrap(target);
     nixl_request handle{};
-    const rlimit before = exhaust_descriptors();
+    const rlimit before = leave_descriptors(spare);
 
     nixl_status status = nixl_request_create(session.context(), from, into, &handle);
     std::string text = last_error().message;
@@ -279,7 +279,8 @@ std::string without_descriptors(const Settings& settings) {
 }
 
 TEST_P(LibraryMachine, NoDescriptorsLeft_isNamedAndPasses) {
-    expect_child(in_child([] { return without_descriptors(engine()); }));
+    for (unsigned spare = 0; spare < 6; ++spare) // each thing that needs one is the first to fail
+        expect_child(in_child([=] { return with_few_descriptors(engine(), spare); }));
 }
 
 } // namespace
