@@ -54,6 +54,9 @@ struct Subject {
 /// What the machine cannot do is in the list as well, with the reason, to be seen as skipped.
 [[nodiscard]] const std::vector<Subject>& subjects();
 
+/// Why the fixture's backend cannot serve memory and files here; "": it can.
+[[nodiscard]] std::string refusal_of(const std::string& fixture);
+
 [[nodiscard]] std::string name_of(const Subject& subject);
 std::ostream& operator<<(std::ostream& out, const Subject& subject);
 

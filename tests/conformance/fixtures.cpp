@@ -165,6 +165,14 @@ const std::vector<Subject>& subjects() {
     return all;
 }
 
+std::string refusal_of(const std::string& fixture) {
+    for (const Subject& each : subjects())
+        if (each.fixture->name == fixture && each.source_kind != NIXL_KIND_BLOCK &&
+            each.target_kind != NIXL_KIND_BLOCK && !each.refused.empty())
+            return each.refused;
+    return "";
+}
+
 std::string name_of(const Subject& subject) {
     return subject.fixture->name + "_" + (subject.source_remote() ? "remote" : "") +
            kind_text(subject.source_kind) + "_" + (subject.target_remote() ? "remote" : "") +

@@ -32,9 +32,8 @@ class LibraryLarge : public ::testing::TestWithParam<std::string> {
     void SetUp() override {
         if (slowdown() != 1)
             GTEST_SKIP() << "4 GiB take too long under a sanitizer";
-        for (const Subject& each : subjects())
-            if (each.fixture->name == GetParam() && !each.refused.empty())
-                GTEST_SKIP() << each.refused;
+        if (const std::string reason = refusal_of(GetParam()); !reason.empty())
+            GTEST_SKIP() << reason;
         for (const uint64_t edge : EDGES)
             target_.open_window(edge);
         std::fill_n(target_.slot(), AliasedMemory::SLOT_BYTES, STALE);

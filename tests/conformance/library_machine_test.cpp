@@ -29,12 +29,11 @@ void expect_child(const std::string& result) {
 class LibraryMachine : public ::testing::TestWithParam<const char*> {
   protected:
     void SetUp() override {
-        for (const Subject& each : subjects())
-            if (each.fixture->name == std::string("posix_") + name() && !each.refused.empty())
-                GTEST_SKIP() << each.refused;
+        if (const std::string reason = refusal_of(fixture_name()); !reason.empty())
+            GTEST_SKIP() << reason;
     }
-    static const char* name() {
-        return std::string(GetParam()) == "io_uring" ? "uring" : "threads";
+    static std::string fixture_name() {
+        return GetParam() == std::string("io_uring") ? "posix_uring" : "posix_threads";
     }
     static Settings engine() { return {{"posix.engine", GetParam()}}; }
 };
