@@ -137,6 +137,31 @@ TEST_P(LibraryPeers, NewIncarnation_fencesTheOldOne) {
     }
 }
 
+/// Disconnected instead: whoever is connected next may get the same number.
+TEST_P(LibraryPeers, DisconnectedThenAnother_oldBufferReachesNobody) {
+    auto old = std::make_unique<Owner>(1);
+    Caller caller;
+    const nixl_peer before = caller.connect(*old);
+    const nixl_buffer stale = caller.import(before, *old);
+    const Transfer transfer = make(caller, stale);
+    ASSERT_EQ(caller.disconnect(before), NIXL_OK);
+    old.reset();
+    Owner other(2);
+    const Bytes theirs = other.memory;
+    (void)caller.connect(other);
+
+    const nixl_status ended = transfer.run();
+    nixl_request late{};
+    const nixl_status made =
+        reads() ? nixl_request_create(caller.session.context(), stale, caller.local, &late)
+                : nixl_request_create(caller.session.context(), caller.local, stale, &late);
+
+    EXPECT_TRUE(ended == NIXL_DISCONNECTED || ended == NIXL_STALE) << ended;
+    EXPECT_TRUE(other.memory == theirs) << "written to a peer that it was never meant for";
+    EXPECT_TRUE(caller.memory == Bytes(Owner::BYTES, 0xEE)) << "read from another peer";
+    EXPECT_TRUE(made != NIXL_OK || Transfer(caller.session.context(), late).run() < 0);
+}
+
 INSTANTIATE_TEST_SUITE_P(Ways, LibraryPeers, ::testing::Values(true, false),
                          [](const auto& info) { return info.param ? "read" : "write"; });
 

@@ -179,6 +179,35 @@ TEST_F(LibraryWire, AnyDamageWithAFittingChecksum_isTakenOrRefused) {
     expect_still_served();
 }
 
+/// What is refused changes nothing: the peer of that name lives on.
+TEST_F(LibraryWire, RefusedMetadataOfALivingPeersName_leavesThePeerUp) {
+    Message other = body_of(owner_.metadata);
+    store(other, HEADER_BYTES, 4711, 8);                                // another incarnation ...
+    store(other, other.size() - sizeof(uint64_t), 0, sizeof(uint64_t)); // ... nobody listens
+    nixl_peer made{};
+
+    EXPECT_LT(try_connect(sealed(other), &made), 0);
+
+    EXPECT_EQ(caller_.describe(peer_).state, uint32_t{NIXL_PEER_UP});
+    expect_still_served();
+}
+
+/// A backend named twice is one registration, or none: nothing may be left of the other.
+TEST_F(LibraryWire, TransportNamedTwice_leavesNoRegistration) {
+    constexpr size_t COUNT_AT = HEADER_BYTES + 4 + 4 + 8 + 4, PARTS_AT = COUNT_AT + 4;
+    Message twice = body_of(owner_.exported);
+    const Message parts(twice.begin() + PARTS_AT, twice.end());
+    ASSERT_EQ(twice[COUNT_AT], 1u);
+    store(twice, COUNT_AT, 2, 4);
+    twice.insert(twice.end(), parts.begin(), parts.end());
+    const uint64_t before = RemoteWorld::objects();
+
+    const nixl_status status = try_export(sealed(twice));
+
+    EXPECT_TRUE(status == NIXL_OK || is_refusal(status)) << status;
+    EXPECT_EQ(RemoteWorld::objects(), before);
+}
+
 TEST_F(LibraryWire, MessagesOfTheOtherKindAndNulls_areRefused) {
     const nixl_peer peer = peer_;
     nixl_peer made{};
