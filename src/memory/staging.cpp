@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "memory/staging.h"
 
+#include <algorithm>
+#include <iterator>
+
 namespace nixl::core {
 
 namespace {
@@ -16,22 +19,34 @@ nixl_buffer handle_of(const Region& region) noexcept {
 Result<Region*> StagingPool::take(uint64_t wanted, bool* hit) {
     const uint64_t bytes = (wanted + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
     *hit = false;
-    {
-        const MutexLock lock(mutex_);
-        // An exact fit alone: sizes are few (chunk sizes), and a larger block would be wasted.
-        if (const auto found = cached_.find(bytes); found != cached_.end()) {
-            Region* region = regions_.find(found->second);
-            cached_.erase(found);
-            *hit = true;
-            return region;
+    for (bool evicted = false;; evicted = true) {
+        {
+            const MutexLock lock(mutex_);
+            // An exact fit alone: sizes are few (chunk sizes), and a larger block would be wasted.
+            if (const auto found = cached_.find(bytes); found != cached_.end()) {
+                Region* region = regions_.find(found->second);
+                cached_.erase(found);
+                *hit = true;
+                return region;
+            }
+            if (bytes < wanted || bytes > limit_bytes_)
+                return Error(Code::NO_MEMORY,
+                             "staging memory: " + std::to_string(wanted) +
+                                 " bytes are needed at once, pool_size allows " +
+                                 std::to_string(limit_bytes_),
+                             "raise pool_size, or lower chunk_size or pipeline_chunks");
+            if (bytes_ <= limit_bytes_ - bytes) {
+                bytes_ += bytes;
+                break;
+            }
+            if (evicted || cached_.empty())
+                return Error(Code::AGAIN,
+                             "staging memory: " + std::to_string(bytes_) + " of " +
+                                 std::to_string(limit_bytes_) + " bytes are in use, " +
+                                 std::to_string(bytes) + " more are needed",
+                             "wait for transfers to finish, or raise pool_size");
         }
-        if (bytes > limit_bytes_ || bytes_ > limit_bytes_ - bytes)
-            return Error(Code::AGAIN,
-                         "staging memory: " + std::to_string(bytes_) + " of " +
-                             std::to_string(limit_bytes_) + " bytes are in use, " +
-                             std::to_string(bytes) + " more are needed",
-                         "wait for transfers to finish, or raise pool_size");
-        bytes_ += bytes;
+        evict(bytes);
     }
     auto made = regions_.allocate(bytes, NIXL_KIND_HOST, -1, 0, true);
     if (!made.ok()) {
@@ -47,18 +62,44 @@ void StagingPool::give(Region& region) {
     cached_.emplace(region.bytes, handle_of(region));
 }
 
-uint64_t StagingPool::trim() {
-    std::multimap<uint64_t, nixl_buffer> unused;
+/// Frees cached blocks, the largest first, until `wanted` bytes fit or none are left.
+void StagingPool::evict(uint64_t wanted) {
+    std::vector<std::pair<uint64_t, nixl_buffer>> blocks;
     {
         const MutexLock lock(mutex_);
-        unused.swap(cached_);
+        for (uint64_t left = bytes_;
+             left > limit_bytes_ - std::min(wanted, limit_bytes_) && !cached_.empty();) {
+            const auto last = std::prev(cached_.end());
+            left -= last->first;
+            blocks.push_back(*last);
+            cached_.erase(last);
+        }
     }
+    (void)release(blocks);
+}
+
+uint64_t StagingPool::trim() {
+    std::vector<std::pair<uint64_t, nixl_buffer>> blocks;
+    {
+        const MutexLock lock(mutex_);
+        blocks.assign(cached_.begin(), cached_.end());
+        cached_.clear();
+    }
+    return release(blocks);
+}
+
+uint64_t StagingPool::release(const std::vector<std::pair<uint64_t, nixl_buffer>>& blocks) {
     uint64_t freed = 0;
-    for (const auto& [bytes, buffer] : unused)
-        if (regions_.release_unused(buffer).ok())
+    for (const auto& [bytes, buffer] : blocks) {
+        const bool done = regions_.release_unused(buffer).ok(); // backends detach: without the lock
+        const MutexLock lock(mutex_);
+        if (done) {
+            bytes_ -= bytes;
             freed += bytes;
-    const MutexLock lock(mutex_);
-    bytes_ -= freed;
+        } else { // somebody with a stale handle is looking at it
+            cached_.emplace(bytes, buffer);
+        }
+    }
     return freed;
 }
 

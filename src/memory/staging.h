@@ -18,8 +18,9 @@ class StagingPool {
         : regions_(regions), limit_bytes_(limit_bytes) {}
     ~StagingPool() { (void)trim(); }
 
-    /// A registered block of `bytes` (its region is internal). AGAIN at the limit. `hit`: it was
-    /// cached.
+    /// A registered block of `bytes` (its region is internal). `hit`: it was cached. Blocks that
+    /// are only cached give way to it.
+    /// Errors: AGAIN so much is lent that the limit would be passed; NO_MEMORY it never fits.
     Result<Region*> take(uint64_t bytes, bool* hit) EXCLUDES(mutex_);
     void give(Region& region) EXCLUDES(mutex_);
     /// Frees cached blocks; returns their bytes.
@@ -33,6 +34,10 @@ class StagingPool {
     void set_limit(uint64_t bytes) EXCLUDES(mutex_);
 
   private:
+    void evict(uint64_t wanted) EXCLUDES(mutex_);
+    /// Frees blocks that are in no table any more; returns their bytes.
+    uint64_t release(const std::vector<std::pair<uint64_t, nixl_buffer>>& blocks) EXCLUDES(mutex_);
+
     RegionTable& regions_;
     mutable Mutex mutex_;
     uint64_t limit_bytes_ GUARDED_BY(mutex_);

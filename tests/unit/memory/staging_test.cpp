@@ -42,6 +42,31 @@ TEST_F(StagingTest, Limit_isAgainUntilSomethingComesBack) {
     EXPECT_TRUE(pool_.take(4096, &hit).ok());
 }
 
+// Blocks of another size that nobody uses must not stand in the way for ever.
+TEST_F(StagingTest, CachedBlocksOfOtherSizes_giveWay) {
+    bool hit = false;
+    for (const uint64_t bytes : {512u << 10, 256u << 10, 128u << 10})
+        pool_.give(*pool_.take(bytes, &hit).value());
+
+    const auto large = pool_.take(768u << 10, &hit);
+
+    ASSERT_TRUE(large.ok()) << large.error().message;
+    EXPECT_FALSE(hit);
+    EXPECT_LE(pool_.bytes(), 1u << 20);
+    EXPECT_TRUE(pool_.take(128u << 10, &hit).ok());
+    EXPECT_TRUE(hit) << "no more than needed was given up";
+    EXPECT_EQ(pool_.take(512u << 10, &hit).error().code, Code::AGAIN);
+}
+
+TEST_F(StagingTest, BlockLargerThanTheLimit_isNothingToWaitFor) {
+    bool hit = false;
+    const auto never = pool_.take((1u << 20) + 1, &hit);
+    ASSERT_FALSE(never.ok());
+    EXPECT_EQ(never.error().code, Code::NO_MEMORY);
+    EXPECT_NE(never.error().message.find("pool_size allows 1048576"), std::string::npos);
+    EXPECT_EQ(pool_.take(UINT64_MAX, &hit).error().code, Code::NO_MEMORY);
+}
+
 TEST_F(StagingTest, MemoryForBackends_comesBackByItsAddress) {
     void* memory = pool_.take_memory(100);
     ASSERT_NE(memory, nullptr);
