@@ -138,7 +138,7 @@ enum {
 typedef struct nixl_region_desc {
     uint32_t struct_size;
     uint32_t kind;
-    uint64_t address; /* memory: first byte; storage: 0 */
+    uint64_t address; /* memory: first byte; storage: offset of the range in the file */
     uint64_t bytes;
     int32_t device;
     int32_t fd; /* open descriptor of a file, block device or memfd, owned by the core; -1: none */

@@ -7,6 +7,7 @@
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <nixl/nixl_c.h>
 
@@ -17,12 +18,20 @@ namespace nixl::core {
 
 namespace {
 
-int open_flags(const FileOptions& options) noexcept {
-    int flags = O_CLOEXEC;
-    flags |= (options.flags & NIXL_BUFFER_READ_ONLY) != 0 ? O_RDONLY : O_RDWR;
-    flags |= (options.flags & NIXL_BUFFER_CREATE) != 0 ? O_CREAT : 0;
-    flags |= (options.flags & NIXL_BUFFER_TRUNCATE) != 0 ? O_TRUNC : 0;
-    return flags;
+/// Opens what is there; creates nothing unless `create`, and changes nothing. Never waits for the
+/// other end of a FIFO or for a line of a terminal.
+Descriptor open_path(const FileOptions& options, bool create) noexcept {
+    const int access = (options.flags & NIXL_BUFFER_READ_ONLY) != 0 ? O_RDONLY : O_RDWR;
+    return Descriptor(::open(options.path.c_str(),
+                             O_CLOEXEC | O_NONBLOCK | O_NOCTTY | access | (create ? O_CREAT : 0),
+                             0666));
+}
+
+Error outside(const FileOptions& options, uint64_t size) {
+    return Error(Code::OUT_OF_RANGE, options.path + " has " + std::to_string(size) +
+                                         " bytes; offset " + std::to_string(options.offset) +
+                                         " and length " + std::to_string(options.bytes) +
+                                         " lie outside");
 }
 
 std::string remedy(int error) {
@@ -67,26 +76,36 @@ Result<StorageFile> StorageFile::open(const FileOptions& options) {
         (options.flags & (NIXL_BUFFER_CREATE | NIXL_BUFFER_TRUNCATE)) != 0)
         return Error(Code::INVALID_ARGUMENT,
                      options.path + ": read-only does not go with create or truncate");
-    StorageFile file;
-    file.descriptor.reset(::open(options.path.c_str(), open_flags(options), 0666));
-    if (!file.descriptor.open()) {
-        const int why = errno;
-        return Error::system("open " + options.path, why, remedy(why));
-    }
-    NIXL_ASSIGN_OR_RETURN(const uint64_t size, measure(file.descriptor.get(), options));
+    // Everything that can be wrong is looked at before anything is created or cut.
     uint64_t end = 0;
     if (!checked_add(options.offset, options.bytes, &end) || end > static_cast<uint64_t>(INT64_MAX))
         return Error(Code::OUT_OF_RANGE,
                      options.path + ": offset " + std::to_string(options.offset) + " and length " +
                          std::to_string(options.bytes) + " reach past the largest file offset");
+    StorageFile file;
+    file.descriptor = open_path(options, false);
+    if (!file.descriptor.open() && errno == ENOENT && (options.flags & NIXL_BUFFER_CREATE) != 0) {
+        if (options.bytes == 0 && options.offset > 0)
+            return outside(options, 0);
+        file.descriptor = open_path(options, true);
+    }
+    if (!file.descriptor.open()) {
+        const int why = errno;
+        return Error::system("open " + options.path, why, remedy(why));
+    }
+    const int fd = file.descriptor.get();
+    NIXL_ASSIGN_OR_RETURN(uint64_t size, measure(fd, options));
+    if (::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) & ~O_NONBLOCK) != 0)
+        return Error::system("set the mode of " + options.path, errno);
     struct stat info {};
-    const bool device = ::fstat(file.descriptor.get(), &info) == 0 && S_ISBLK(info.st_mode);
+    const bool device = ::fstat(fd, &info) == 0 && S_ISBLK(info.st_mode);
+    const bool cut = (options.flags & NIXL_BUFFER_TRUNCATE) != 0 && !device;
+    size = cut ? 0 : size;
     // A file may grow by being written, and a read past its end reports what was there.
     if (options.bytes == 0 ? options.offset > size : device && end > size)
-        return Error(Code::OUT_OF_RANGE, options.path + " has " + std::to_string(size) +
-                                             " bytes; offset " + std::to_string(options.offset) +
-                                             " and length " + std::to_string(options.bytes) +
-                                             " lie outside");
+        return outside(options, size);
+    if (cut && ::ftruncate(fd, 0) != 0)
+        return Error::system("truncate " + options.path, errno);
     file.bytes = options.bytes != 0 ? options.bytes : size - options.offset;
     return file;
 }
