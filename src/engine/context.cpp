@@ -175,8 +175,8 @@ Result<nixl_buffer> Context::open_storage(FileOptions options) {
 }
 
 Result<void> Context::flush(nixl_buffer buffer) {
-    Region* region = regions_->find(buffer);
-    if (region == nullptr)
+    const UsedRegion region(*regions_, buffer);
+    if (!region)
         return Error(Code::STALE, "the buffer was freed");
     for (const auto& backend : registry_->backends())
         if (region->registered(backend->number))
@@ -227,7 +227,7 @@ std::map<std::string, std::string, std::less<>> Context::given() {
 }
 
 Result<void> Context::add_backend(const nixl_backend_v1& table) {
-    const MutexLock lock(mutex_);
+    const MutexLock lock(adding_);
     NIXL_RETURN_IF_ERROR(registry_->add(table, BackendOrigin::ADDED, "the program", nullptr));
     router_->forget();
     return {};

@@ -65,7 +65,7 @@ class Context final : private Host {
     Result<std::string> report(std::string_view section) EXCLUDES(mutex_);
     Result<std::string> explain(nixl_buffer source, nixl_buffer target, uint64_t bytes);
     [[nodiscard]] std::string path_of(const Request& request);
-    Result<void> add_backend(const nixl_backend_v1& table) EXCLUDES(mutex_);
+    Result<void> add_backend(const nixl_backend_v1& table) EXCLUDES(adding_);
     uint64_t trim() { return staging_->trim(); }
 
     /// Whether this process was forked since the context was opened; then nothing works any more.
@@ -99,6 +99,7 @@ class Context final : private Host {
     static constexpr uint32_t MAX_COUNTERS = 256;
 
     const uint32_t fork_epoch_;
+    Mutex adding_; // one add_backend() at a time; not mutex_, since probe() reads settings
     Mutex mutex_;
     Settings settings_ GUARDED_BY(mutex_);
     Telemetry telemetry_;

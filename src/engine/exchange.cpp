@@ -5,8 +5,8 @@
 namespace nixl::core {
 
 Result<std::vector<uint8_t>> Context::export_buffer(nixl_buffer buffer) {
-    Region* region = regions_->find(buffer);
-    if (region == nullptr)
+    const UsedRegion region(*regions_, buffer);
+    if (!region)
         return Error(Code::STALE, "the buffer was freed");
     bool hit = false;
     for (const auto& backend : registry_->backends())

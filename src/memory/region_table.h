@@ -74,4 +74,26 @@ class RegionTable {
     Mutex registering_; // one registration at a time per context; attach() itself may block
 };
 
+/// A region that cannot be freed meanwhile: freeing it answers BUSY.
+class UsedRegion {
+  public:
+    UsedRegion(RegionTable& regions, nixl_buffer buffer) noexcept : region_(regions.find(buffer)) {
+        if (region_ != nullptr && !region_->add_user(buffer.generation))
+            region_ = nullptr;
+    }
+    ~UsedRegion() {
+        if (region_ != nullptr)
+            region_->remove_user();
+    }
+    UsedRegion(const UsedRegion&) = delete;
+    UsedRegion& operator=(const UsedRegion&) = delete;
+
+    explicit operator bool() const noexcept { return region_ != nullptr; }
+    Region& operator*() const noexcept { return *region_; }
+    Region* operator->() const noexcept { return region_; }
+
+  private:
+    Region* region_;
+};
+
 } // namespace nixl::core

@@ -98,6 +98,7 @@ Result<void> BackendRegistry::add(const nixl_backend_v1& given, BackendOrigin or
     if (!bare->note().empty() && log_first_time(bare->name() + bare->note()))
         NIXL_LOG(WARN, "backend " + bare->name() + ": " + bare->note());
     backends_.push_back(std::move(bare));
+    count_.fetch_add(1, std::memory_order_release); // pairs with backends()
     return {};
 }
 

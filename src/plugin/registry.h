@@ -3,7 +3,9 @@
 // possibly wrapped in decorators.
 #pragma once
 
+#include <atomic>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,10 +33,12 @@ struct DecoratorEntry {
     void (*release)(nixl_backend_v1* wrapped);
 };
 
-/// Threads: one thread while it is filled; immutable afterwards but for add().
+/// Threads: one thread at a time fills it; backends() from any thread meanwhile.
 class BackendRegistry {
   public:
-    explicit BackendRegistry(const nixl_host_v1& host) : host_(host) {}
+    explicit BackendRegistry(const nixl_host_v1& host) : host_(host) {
+        backends_.reserve(MAX_BACKENDS); // so that they stay where they are
+    }
 
     /// "fault:posix,trace:memcpy": applied to backends that come later, the last named innermost.
     /// INVALID_ARGUMENT for an unknown decorator.
@@ -45,8 +49,8 @@ class BackendRegistry {
     Result<void> add(const nixl_backend_v1& table, BackendOrigin origin, std::string source,
                      TableOwner owner);
 
-    [[nodiscard]] const std::vector<std::unique_ptr<Backend>>& backends() const noexcept {
-        return backends_;
+    [[nodiscard]] std::span<const std::unique_ptr<Backend>> backends() const noexcept {
+        return {backends_.data(), count_.load(std::memory_order_acquire)}; // pairs with add()
     }
     [[nodiscard]] const std::vector<RefusedPlugin>& refused() const noexcept { return refused_; }
 
@@ -60,7 +64,8 @@ class BackendRegistry {
 
     nixl_host_v1 host_;
     std::vector<Decoration> decorations_;
-    std::vector<std::unique_ptr<Backend>> backends_;
+    std::vector<std::unique_ptr<Backend>> backends_; // the first count_ are for everybody
+    std::atomic<uint32_t> count_{0};
     std::vector<RefusedPlugin> refused_;
 };
 

@@ -171,6 +171,7 @@ Result<const Route*> Router::search(uint32_t source_class, uint32_t target_class
 }
 
 void Router::forget() noexcept {
+    const MutexLock lock(mutex_); // not between the look of a search() and what it stores
     for (auto& entry : cache_)
         entry.store(nullptr, std::memory_order_release);
 }
