@@ -22,7 +22,7 @@ extern "C" {
 
 #define NIXL_BACKEND_ABI 1u
 
-typedef uint32_t nixl_peer_id; /* small integer given by the core; 0 is "this process" */
+typedef uint32_t nixl_peer_id; /* given by the core, counted up, never again; 0: this process */
 
 /* ---- What the core hands to submit() --------------------------------------------------------- */
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "peer/peers.h"
 
+#include <algorithm>
+#include <ctime>
 #include <random>
 
 #include <unistd.h>
@@ -17,17 +19,28 @@ constexpr uint64_t MAX_OPAQUE_BYTES = 1u << 20; // of one backend's address or e
 constexpr uint32_t MAX_PARTS = 64;
 constexpr size_t MAX_NAME_BYTES = 127;
 
+/// Nanoseconds since 1970, later for each context of this process: what runs later is larger, also
+/// after a crash and on another machine that took over the name.
 uint64_t new_incarnation() {
-    std::random_device device;
-    const uint64_t random = static_cast<uint64_t>(device()) << 32 | device();
-    return random == 0 ? 1 : random;
+    static std::atomic<uint64_t> last{0};
+    timespec now{};
+    clock_gettime(CLOCK_REALTIME, &now);
+    const uint64_t time =
+        static_cast<uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<uint64_t>(now.tv_nsec);
+    uint64_t before = last.load();
+    uint64_t fresh = 0;
+    do
+        fresh = std::max(time, before + 1);
+    while (!last.compare_exchange_weak(before, fresh));
+    return fresh;
 }
 
-std::string unique_name(uint64_t incarnation) {
+std::string unique_name() {
     char host[65] = "localhost";
     gethostname(host, sizeof host - 1);
+    std::random_device random;
     return std::string(host) + ":" + std::to_string(getpid()) + ":" +
-           std::to_string(incarnation % 1'000'000);
+           std::to_string(random() % 1'000'000);
 }
 
 /// Calls `fill(out, &bytes, text)` with room that grows once to what it asks for.
@@ -53,7 +66,14 @@ Result<std::vector<uint8_t>> opaque(const Backend& backend, const char* call, Fi
 
 Peers::Peers(const BackendRegistry& registry, std::string name)
     : registry_(registry), incarnation_(new_incarnation()),
-      name_(name.empty() ? unique_name(incarnation_) : std::move(name)), slots_(MAX_PEERS) {}
+      wanted_name_(name.empty() ? unique_name() : std::move(name)), slots_(MAX_PEERS) {}
+
+const std::string& Peers::name() {
+    const MutexLock lock(naming_);
+    if (!name_)
+        name_ = NodeName::hold(wanted_name_);
+    return name_->text();
+}
 
 Result<std::vector<uint8_t>> Peers::metadata() {
     std::vector<std::pair<std::string, std::vector<uint8_t>>> parts;
@@ -68,7 +88,7 @@ Result<std::vector<uint8_t>> Peers::metadata() {
         parts.emplace_back(backend->name(), std::move(address));
     }
     WireWriter wire(WireMagic::METADATA);
-    wire.u64(incarnation_).text(name_).u32(static_cast<uint32_t>(parts.size()));
+    wire.u64(incarnation_).text(name()).u32(static_cast<uint32_t>(parts.size()));
     for (const auto& [name, address] : parts)
         wire.text(name).bytes(address);
     return std::move(wire).finish();
@@ -93,6 +113,10 @@ Result<nixl_peer> Peers::connect(std::span<const uint8_t> metadata) {
         Peer& known = slots_.at(i);
         if (known.state.load() == 0 || known.name != name)
             continue;
+        if (incarnation < known.incarnation)
+            return Error(Code::STALE,
+                         "metadata of an earlier run of " + name + ", a later one is connected",
+                         "ask the peer for its present metadata");
         if (known.incarnation == incarnation && known.state.load() == NIXL_PEER_UP)
             return nixl_peer{known.index, known.generation.load()};
         take_down(known); // fenced by the newer one
@@ -103,28 +127,65 @@ Result<nixl_peer> Peers::connect(std::span<const uint8_t> metadata) {
     peer->name = name;
     peer->incarnation = incarnation;
     peer->backends = 0;
-    Error last(Code::UNSUPPORTED, "no backend here reaches " + name);
-    for (const auto& [backend_name, address] : parts) {
+    peer->state.store(CONNECTING);
+    {
+        const MutexLock ids(mutex_);
+        peer->id = ++last_id_;
+        slots_by_id_.emplace(peer->id, peer->index);
+    }
+    auto connected = connect_backends(*peer, parts);
+    uint32_t expected = CONNECTING;
+    if (connected.ok() && !peer->state.compare_exchange_strong(expected, NIXL_PEER_UP))
+        connected = Error(Code::DISCONNECTED, "peer " + name + " went down while connecting");
+    if (!connected.ok()) {
+        SlotMap<Peer, 16>::retire(*peer);
+        forget(*peer);
+        return std::move(connected).error();
+    }
+    return nixl_peer{peer->index, peer->generation.load()};
+}
+
+/// With every backend that both sides have; one is enough.
+Result<void> Peers::connect_backends(
+    Peer& peer, const std::vector<std::pair<std::string, std::span<const uint8_t>>>& addresses) {
+    Error last(Code::UNSUPPORTED, "no backend here reaches " + peer.name);
+    for (const auto& [backend_name, address] : addresses) {
         for (const auto& backend : registry_.backends()) {
             if (backend->name() != backend_name || !backend->available() || !backend->remote())
                 continue;
-            NIXL_ASSIGN_OR_RETURN(void* instance, backend->instance());
+            const auto instance = backend->instance();
+            if (!instance.ok()) {
+                last = instance.error();
+                continue;
+            }
             ErrorText text;
             const nixl_status status = backend->table().connect(
-                instance, id_of(*peer), address.data(), address.size(), text.out());
+                instance.value(), id_of(peer), address.data(), address.size(), text.out());
             if (status == NIXL_OK)
-                peer->backends |= 1u << backend->number;
+                peer.backends |= 1u << backend->number;
             else
                 last = text.to_error(status, backend->name(), "connect");
         }
     }
-    if (peer->backends == 0) {
-        SlotMap<Peer, 16>::retire(*peer);
-        slots_.give(*peer);
+    if (peer.backends == 0)
         return last;
+    return {};
+}
+
+/// Takes it down and gives its slot back. Its handle is stale already.
+void Peers::forget(Peer& peer) {
+    take_down(peer);
+    {
+        const MutexLock lock(mutex_); // what comes late finds no peer, also not the slot's next one
+        slots_by_id_.erase(peer.id);
     }
-    peer->state.store(NIXL_PEER_UP);
-    return nixl_peer{peer->index, peer->generation.load()};
+    peer.state.store(0);
+    slots_.give(peer);
+}
+
+Peer* Peers::with_id(nixl_peer_id id) {
+    const auto found = slots_by_id_.find(id);
+    return found == slots_by_id_.end() ? nullptr : &slots_.at(found->second);
 }
 
 void Peers::take_down(Peer& peer) {
@@ -132,20 +193,20 @@ void Peers::take_down(Peer& peer) {
     for (const auto& backend : registry_.backends()) {
         if ((peer.backends >> backend->number & 1) == 0 || backend->table().disconnect == nullptr)
             continue;
-        if (auto instance = backend->instance(); instance.ok())
-            backend->table().disconnect(instance.value(), id_of(peer));
+        // Not opened for it: an abandoned backend may still be at work.
+        if (void* const instance = backend->open_instance(); instance != nullptr)
+            backend->table().disconnect(instance, id_of(peer));
     }
     peer.backends = 0;
 }
 
 Result<void> Peers::disconnect(nixl_peer handle) {
+    const MutexLock lock(connecting_);
     Peer* peer = find(handle);
     if (peer == nullptr)
         return Error(Code::STALE, "the peer was disconnected already");
     SlotMap<Peer, 16>::retire(*peer);
-    take_down(*peer);
-    peer->state.store(0);
-    slots_.give(*peer);
+    forget(*peer);
     return {};
 }
 
@@ -174,6 +235,7 @@ Result<std::vector<uint8_t>> Peers::export_region(const Region& region) {
         return Error(Code::UNSUPPORTED, "no transport here can offer this buffer to a peer",
                      "nixl-info --backends lists the transports of this build");
     WireWriter wire(WireMagic::BUFFER);
+    wire.u64(incarnation_).text(name());
     wire.u32(region.kind_class.kind).u32(static_cast<uint32_t>(region.kind_class.device));
     wire.u64(region.bytes).u32(region.flags & NIXL_BUFFER_READ_ONLY);
     wire.u32(static_cast<uint32_t>(parts.size()));
@@ -185,6 +247,8 @@ Result<std::vector<uint8_t>> Peers::export_region(const Region& region) {
 Result<ExportedBuffer> Peers::parse(std::span<const uint8_t> exported) {
     NIXL_ASSIGN_OR_RETURN(WireReader wire, WireReader::open(exported, WireMagic::BUFFER));
     ExportedBuffer buffer;
+    buffer.incarnation = wire.u64();
+    buffer.peer = wire.text();
     buffer.kind = wire.u32();
     buffer.device = static_cast<int32_t>(wire.u32());
     buffer.bytes = wire.u64();
@@ -202,6 +266,12 @@ Result<ExportedBuffer> Peers::parse(std::span<const uint8_t> exported) {
 
 Result<std::vector<std::pair<uint32_t, void*>>>
 Peers::import_region(const Peer& peer, const ExportedBuffer& exported, int32_t accessing_device) {
+    if (exported.peer != peer.name)
+        return Error(Code::INVALID_ARGUMENT,
+                     "the buffer was exported by " + exported.peer + ", not by " + peer.name);
+    if (exported.incarnation != peer.incarnation)
+        return Error(Code::STALE, "the buffer was exported by another run of " + peer.name,
+                     "ask the peer to export it again");
     nixl_region_desc desc{};
     desc.struct_size = sizeof desc;
     desc.kind = exported.kind;
@@ -236,25 +306,38 @@ Peers::import_region(const Peer& peer, const ExportedBuffer& exported, int32_t a
 }
 
 void Peers::event(nixl_peer_id id, int event, int32_t detail) {
-    if (id == 0 || id > slots_.size())
+    if (event < NIXL_PEER_UP || event > NIXL_PEER_DOWN)
         return;
-    Peer& peer = slots_.at(id - 1);
-    if (peer.state.load() == 0)
-        return;
-    peer.state.store(static_cast<uint32_t>(event));
+    std::string name;
+    {
+        const MutexLock lock(mutex_);
+        Peer* const peer = with_id(id);
+        if (peer == nullptr)
+            return;
+        uint32_t before = peer->state.load();
+        do {
+            // While it connects, only its end matters: the rest is told by connect().
+            if (before == 0 || before == NIXL_PEER_DOWN ||
+                (before == CONNECTING && event != NIXL_PEER_DOWN))
+                return;
+        } while (!peer->state.compare_exchange_weak(before, static_cast<uint32_t>(event)));
+        name = peer->name;
+    }
     if (event == NIXL_PEER_DOWN)
-        NIXL_LOG(WARN, "peer " + peer.name + " is down (code " + std::to_string(detail) + ")");
+        NIXL_LOG(WARN, "peer " + name + " is down (code " + std::to_string(detail) + ")");
 }
 
 Code Peers::notified(nixl_peer_id id, const void* message, uint64_t bytes) {
-    if (id == 0 || id > slots_.size() || bytes > MAX_NOTIFICATION_BYTES)
+    if (bytes > MAX_NOTIFICATION_BYTES)
         return Code::INVALID_ARGUMENT;
     const auto* begin = static_cast<const uint8_t*>(message);
-    const Peer& peer = slots_.at(id - 1);
     const MutexLock lock(mutex_);
+    const Peer* const peer = with_id(id);
+    if (peer == nullptr)
+        return Code::DISCONNECTED;
     if (notifications_.size() >= MAX_NOTIFICATIONS)
         return Code::AGAIN;
-    notifications_.push_back({{peer.index, peer.generation.load()}, {begin, begin + bytes}});
+    notifications_.push_back({{peer->index, peer->generation.load()}, {begin, begin + bytes}});
     return Code::OK;
 }
 

@@ -5,6 +5,8 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -13,13 +15,15 @@
 
 #include "base/annotations.h"
 #include "memory/region_table.h"
+#include "peer/node_name.h"
 
 namespace nixl::core {
 
 struct Peer : Slot {
     std::atomic<uint32_t> state{0}; ///< NIXL_PEER_*; 0: slot unused
-    uint64_t incarnation = 0;
-    uint32_t backends = 0; ///< bit per backend that is connected
+    nixl_peer_id id = 0;            ///< by which backends know it; never used again
+    uint64_t incarnation = 0;       ///< the larger one is the later run of the same name
+    uint32_t backends = 0;          ///< bit per backend that is connected
     std::string name;
 };
 
@@ -29,6 +33,8 @@ struct ExportedBuffer {
     int32_t device = -1;
     uint64_t bytes = 0;
     uint32_t flags = 0;
+    std::string peer; ///< who exported it, and in which incarnation
+    uint64_t incarnation = 0;
     struct Part {
         std::string backend;
         std::span<const uint8_t> bytes;
@@ -43,48 +49,62 @@ class Peers {
     static constexpr uint64_t MAX_NOTIFICATION_BYTES = 64u << 10;
     static constexpr size_t MAX_NOTIFICATIONS = 4096;
 
-    /// `name`: how peers know this context; empty: one that no other context has. A context that is
-    /// opened again under the same name takes the place of the earlier one.
+    /// `name`: how peers know this context, see NodeName; empty: one that no other context has. A
+    /// context that is opened later under the same name takes the place of the earlier one.
     Peers(const BackendRegistry& registry, std::string name);
 
     /// What another context needs to connect() to this one.
-    Result<std::vector<uint8_t>> metadata();
+    Result<std::vector<uint8_t>> metadata() EXCLUDES(naming_);
     /// A newer incarnation of a known name takes the older one down.
+    /// Errors: STALE a newer one is known; DISCONNECTED it went down meanwhile.
     Result<nixl_peer> connect(std::span<const uint8_t> metadata) EXCLUDES(connecting_);
-    Result<void> disconnect(nixl_peer handle);
+    Result<void> disconnect(nixl_peer handle) EXCLUDES(connecting_);
     [[nodiscard]] Peer* find(nixl_peer handle) noexcept {
         return slots_.find(handle.index, handle.generation);
     }
     void close();
 
-    Result<std::vector<uint8_t>> export_region(const Region& region);
+    Result<std::vector<uint8_t>> export_region(const Region& region) EXCLUDES(naming_);
     static Result<ExportedBuffer> parse(std::span<const uint8_t> exported);
-    /// Registrations per backend number; at least one.
+    /// Registrations per backend number; at least one. INVALID_ARGUMENT another peer exported it,
+    /// STALE another incarnation of this one.
     Result<std::vector<std::pair<uint32_t, void*>>>
     import_region(const Peer& peer, const ExportedBuffer& exported, int32_t accessing_device);
 
-    void event(nixl_peer_id peer, int event, int32_t detail);
+    /// A peer that is down stays down: whoever is back is connected anew.
+    void event(nixl_peer_id peer, int event, int32_t detail) EXCLUDES(mutex_);
     Code notified(nixl_peer_id peer, const void* message, uint64_t bytes) EXCLUDES(mutex_);
     /// OUT_OF_RANGE leaves the message where it is.
     Result<std::pair<nixl_peer, std::vector<uint8_t>>> receive(uint64_t capacity, uint64_t* needed)
         EXCLUDES(mutex_);
 
     /// The number by which backends know the peer.
-    static nixl_peer_id id_of(const Peer& peer) noexcept { return peer.index + 1; }
+    static nixl_peer_id id_of(const Peer& peer) noexcept { return peer.id; }
 
   private:
     struct Notification {
         nixl_peer from;
         std::vector<uint8_t> message;
     };
+    const std::string& name() EXCLUDES(naming_);
+    [[nodiscard]] Result<void> connect_backends(
+        Peer& peer, const std::vector<std::pair<std::string, std::span<const uint8_t>>>& addresses);
     void take_down(Peer& peer);
+    void forget(Peer& peer) EXCLUDES(mutex_);
+    Peer* with_id(nixl_peer_id id) REQUIRES(mutex_);
+
+    static constexpr uint32_t CONNECTING = 0x100; // a state that no handle shows
 
     const BackendRegistry& registry_;
     const uint64_t incarnation_;
-    const std::string name_;
+    const std::string wanted_name_;
+    Mutex naming_;
+    std::optional<NodeName> name_ GUARDED_BY(naming_); // held from the first one who is told
     SlotMap<Peer, 16> slots_;
-    Mutex connecting_; // one connect() at a time: it looks through the names
+    Mutex connecting_; // one connect() or disconnect() at a time: it looks through the names
     Mutex mutex_;
+    nixl_peer_id last_id_ GUARDED_BY(mutex_) = 0;
+    std::map<nixl_peer_id, uint32_t> slots_by_id_ GUARDED_BY(mutex_);
     std::deque<Notification> notifications_ GUARDED_BY(mutex_);
 };
 

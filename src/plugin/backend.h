@@ -55,6 +55,8 @@ class Backend {
 
     /// The opened instance; opens it the first time.
     Result<void*> instance() EXCLUDES(mutex_);
+    /// nullptr unless it is open; opens nothing.
+    [[nodiscard]] void* open_instance() const noexcept { return opened() ? instance_ : nullptr; }
     [[nodiscard]] bool opened() const noexcept { return opened_.load(std::memory_order_acquire); }
     /// Closes the instance; queues are closed and registrations detached before.
     void close() EXCLUDES(mutex_);
