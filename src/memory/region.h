@@ -17,6 +17,9 @@
 
 namespace nixl::core {
 
+/// "host", "file"; "unknown" for what is no kind.
+[[nodiscard]] const char* kind_name(uint32_t kind) noexcept;
+
 /// What the router needs to know of a region. Regions of one class take the same routes.
 struct RegionClass {
     uint32_t kind = NIXL_KIND_NONE;

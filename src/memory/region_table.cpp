@@ -1,42 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "memory/region_table.h"
 
-#include <cerrno>
-
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include "base/checked.h"
-#include "base/log.h"
 #include "memory/storage_file.h"
 
 namespace nixl::core {
 
 namespace {
 
-const char* kind_text(uint32_t kind) noexcept {
-    static constexpr const char* NAMES[] = {"none",    "host", "pinned", "device",
-                                            "managed", "file", "block",  "object"};
-    return kind < NIXL_KIND_COUNT ? NAMES[kind] : "unknown";
-}
-
 Error no_device_memory(uint32_t kind) {
     return Error(Code::UNSUPPORTED,
-                 std::string("memory of kind ") + kind_text(kind) +
+                 std::string("memory of kind ") + kind_name(kind) +
                      ": the GPU engine is not part of this build",
                  "use HOST or HOST_PINNED memory");
 }
 
-/// Best effort, as it only avoids page faults while there is no GPU that needs it.
-bool lock_pages(const void* address, uint64_t bytes) {
-    if (bytes == 0 || ::mlock(address, bytes) == 0)
-        return bytes != 0;
-    NIXL_LOG(DEBUG, "mlock of " + std::to_string(bytes) + " bytes: " + errno_text(errno) +
-                        "; going on without (see ulimit -l)");
-    return false;
-}
-
 } // namespace
+
+const char* kind_name(uint32_t kind) noexcept {
+    static constexpr const char* NAMES[] = {"none",    "host", "pinned", "device",
+                                            "managed", "file", "block",  "object"};
+    return kind < NIXL_KIND_COUNT ? NAMES[kind] : "unknown";
+}
 
 void RegionTable::detach_all() noexcept {
     for_each([this](Region& region) { take_apart(region); });
@@ -84,7 +69,7 @@ Result<Region*> RegionTable::describe_memory(void* address, uint64_t bytes, uint
     region->flags = flags;
     region->region_flags =
         (flags & NIXL_BUFFER_READ_ONLY) != 0 ? uint32_t{NIXL_REGION_READ_ONLY} : 0;
-    region->locked = pin && lock_pages(address, bytes);
+    region->locked = pin && locked_.lock(address, bytes);
     return region;
 }
 
@@ -94,7 +79,7 @@ Result<nixl_buffer> RegionTable::allocate(uint64_t bytes, uint32_t kind, int32_t
         return no_device_memory(kind);
     if (kind != NIXL_KIND_HOST && kind != NIXL_KIND_PINNED)
         return Error(Code::INVALID_ARGUMENT,
-                     std::string("memory of kind ") + kind_text(kind) + " cannot be allocated");
+                     std::string("memory of kind ") + kind_name(kind) + " cannot be allocated");
     if (bytes == 0)
         return Error(Code::INVALID_ARGUMENT, "cannot allocate 0 bytes",
                      "ask for at least one byte");
@@ -195,14 +180,15 @@ void RegionTable::take_apart(Region& region) noexcept {
         region.clear_registration(backend->number);
     }
     if (region.locked)
-        ::munlock(reinterpret_cast<void*>(region.memory_address), region.bytes);
+        locked_.unlock(reinterpret_cast<void*>(region.memory_address), region.bytes);
     region.locked = false;
     region.mapping = Mapping();
     region.descriptor.reset();
     region.path.clear();
     region.kind_class = {};
+    region.class_number = region.flags = region.region_flags = 0;
     region.memory_address = 0;
-    region.bytes = 0;
+    region.bytes = region.file_offset = 0;
     region.internal = false;
     region.peer = {};
 }

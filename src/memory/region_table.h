@@ -6,6 +6,7 @@
 #include <functional>
 #include <string>
 
+#include "memory/locked_pages.h"
 #include "memory/region.h"
 
 namespace nixl::core {
@@ -71,6 +72,7 @@ class RegionTable {
 
     const BackendRegistry& registry_;
     SlotMap<Region> slots_;
+    LockedPages locked_;
     Mutex registering_; // one registration at a time per context; attach() itself may block
 };
 

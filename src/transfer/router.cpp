@@ -129,12 +129,6 @@ std::vector<std::string> explain_missing(const BackendRegistry& registry, const 
 
 } // namespace
 
-const char* kind_name(uint32_t kind) noexcept {
-    static constexpr const char* NAMES[] = {"none",    "host", "pinned", "device",
-                                            "managed", "file", "block",  "object"};
-    return kind < NIXL_KIND_COUNT ? NAMES[kind] : "unknown";
-}
-
 Result<uint32_t> Router::intern(const RegionClass& kind_class) {
     const MutexLock lock(mutex_);
     const auto found = std::find(classes_.begin(), classes_.end(), kind_class);

@@ -6,6 +6,11 @@
 #include <fstream>
 #include <thread>
 
+#include <fstream>
+#include <string>
+
+#include <unistd.h>
+
 #include <gtest/gtest.h>
 
 #include "null_host.h"
@@ -145,6 +150,38 @@ TEST_F(RegionTableTest, UsersOfAStaleHandle_neverReachTheNextRegion) {
 
     EXPECT_EQ(regions_.wrap(memory_, 64, NIXL_KIND_HOST, -1, 0).value().index, 0u);
     RecordProperty("busy", static_cast<int>(busy));
+}
+
+/// Of this process, as the kernel counts them.
+uint64_t locked_kib() {
+    std::ifstream status("/proc/self/status");
+    for (std::string line; std::getline(status, line);)
+        if (line.rfind("VmLck:", 0) == 0)
+            return std::stoull(line.substr(6));
+    return 0;
+}
+
+TEST(LockedPages, UnlockedRange_leavesWhatOthersLocked) {
+    const auto page = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+    Descriptor memfd;
+    const Mapping memory = std::move(Mapping::shareable(8 * page, &memfd).value());
+    LockedPages pages;
+    const uint64_t before = locked_kib(), kib = page / 1024;
+    if (!pages.lock(memory.data(), 5 * page))
+        GTEST_SKIP() << "no memory can be locked here";
+    ASSERT_TRUE(pages.lock(memory.data() + 100, 10));
+    ASSERT_TRUE(pages.lock(memory.data() + 2 * page, page));
+    ASSERT_TRUE(pages.lock(memory.data() + 4 * page, 4 * page));
+    EXPECT_EQ(locked_kib() - before, 8 * kib);
+
+    pages.unlock(memory.data(), 5 * page);
+    EXPECT_EQ(locked_kib() - before, 6 * kib) << "the second and the fourth page are free";
+    pages.unlock(memory.data(), 5 * page); // twice: nothing happens
+    pages.unlock(memory.data() + 100, 10);
+    pages.unlock(memory.data() + 4 * page, 4 * page);
+    EXPECT_EQ(locked_kib() - before, kib);
+    pages.unlock(memory.data() + 2 * page, page);
+    EXPECT_EQ(locked_kib(), before);
 }
 
 } // namespace
