@@ -9,13 +9,15 @@ namespace nixl::core {
 
 namespace {
 
-constexpr size_t MAX_NAME = 63; // of a backend wrapped in decorators; 31 of the backend itself
+constexpr size_t MAX_NAME = 31, MAX_DECORATED_NAME = 63;
 
-bool name_valid(const char* name) noexcept {
-    if (name == nullptr || *name == '\0' || std::strlen(name) > MAX_NAME)
+bool name_valid(const char* name, bool decorated) noexcept {
+    if (name == nullptr || *name == '\0' ||
+        std::strlen(name) > (decorated ? MAX_DECORATED_NAME : MAX_NAME))
         return false;
     for (const char* c = name; *c != '\0'; ++c)
-        if (!((*c >= 'a' && *c <= 'z') || (*c >= '0' && *c <= '9') || *c == '_' || *c == ':'))
+        if (!((*c >= 'a' && *c <= 'z') || (*c >= '0' && *c <= '9') || *c == '_' ||
+              (*c == ':' && decorated)))
             return false;
     return true;
 }
@@ -46,7 +48,7 @@ Backend::Backend(const nixl_backend_v1& table, BackendOrigin origin, std::string
 
 Result<std::unique_ptr<Backend>> Backend::create(const nixl_backend_v1& given, BackendOrigin origin,
                                                  std::string source, TableOwner owner,
-                                                 const nixl_host_v1& host) {
+                                                 const nixl_host_v1& host, bool decorated) {
     const auto refuse = [&](const std::string& why) {
         return Error(Code::INVALID_ARGUMENT, "backend from " + source + ": " + why);
     };
@@ -57,7 +59,7 @@ Result<std::unique_ptr<Backend>> Backend::create(const nixl_backend_v1& given, B
     if (given.struct_size < REQUIRED)
         return refuse("its table has " + std::to_string(given.struct_size) + " bytes, at least " +
                       std::to_string(REQUIRED) + " are needed");
-    if (!name_valid(given.name))
+    if (!name_valid(given.name, decorated))
         return refuse("its name is not [a-z0-9_]+ of at most 31 characters");
     const nixl_backend_v1 table = cut(given);
     if (!table.probe || !table.open || !table.close || !table.queue_open || !table.queue_close ||

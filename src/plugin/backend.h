@@ -25,9 +25,11 @@ using TableOwner = std::shared_ptr<void>;
 class Backend {
   public:
     /// Copies the table. INVALID_ARGUMENT with the reason when it breaks the ABI's rules.
+    /// `decorated`: its name is one of several parts ("fault:posix").
     static Result<std::unique_ptr<Backend>> create(const nixl_backend_v1& table,
                                                    BackendOrigin origin, std::string source,
-                                                   TableOwner owner, const nixl_host_v1& host);
+                                                   TableOwner owner, const nixl_host_v1& host,
+                                                   bool decorated = false);
     ~Backend();
     Backend(const Backend&) = delete;
     Backend& operator=(const Backend&) = delete;

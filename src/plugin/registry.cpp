@@ -90,7 +90,7 @@ Result<void> BackendRegistry::add(const nixl_backend_v1& given, BackendOrigin or
                                                    other->source());
     NIXL_RETURN_IF_ERROR(decorate(table, owner));
     if (table.self != given.self || table.name != given.name) {
-        NIXL_ASSIGN_OR_RETURN(bare, Backend::create(table, origin, source, owner, host_));
+        NIXL_ASSIGN_OR_RETURN(bare, Backend::create(table, origin, source, owner, host_, true));
     }
     bare->number = static_cast<uint32_t>(backends_.size());
     if (!bare->available())

@@ -31,6 +31,19 @@ TEST_F(RegistryTest, TableOfAnotherAbi_isRefusedByNumber) {
     EXPECT_NE(added.error().message.find("made for ABI 99"), std::string::npos);
 }
 
+TEST_F(RegistryTest, NameThatOnlyDecoratorsMake_isRefused) {
+    const std::string longest(31, 'x');
+    stub_.name = longest.c_str();
+    EXPECT_TRUE(add(stub_.table()).ok());
+    const std::string longer(32, 'x');
+    for (const char* name : {"fault:stub", "", "Stub", longer.c_str()}) {
+        stub_.name = name;
+        const auto added = add(stub_.table());
+        ASSERT_FALSE(added.ok()) << name;
+        EXPECT_NE(added.error().message.find("at most 31 characters"), std::string::npos);
+    }
+}
+
 TEST_F(RegistryTest, ShortTableOrMissingFunction_isRefused) {
     nixl_backend_v1 table = stub_.table();
     table.struct_size = 16;
