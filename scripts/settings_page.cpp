@@ -17,8 +17,8 @@ std::string cell(std::string text) {
 }
 
 const char* type_text(SettingType type) {
-    constexpr const char* texts[] = {"switch", "number", "size",  "duration",
-                                     "text",   "choice", "secret"};
+    constexpr const char* texts[] = {"switch", "number", "size",   "duration",
+                                     "text",   "choice", "secret", "fraction"};
     return texts[static_cast<size_t>(type)];
 }
 
@@ -42,6 +42,7 @@ int main() {
         "fractions\n"
         "  allowed (`1.5GB`).\n"
         "- **duration**: seconds, or with ns, us, ms, s, m, h.\n"
+        "- **fraction**: a decimal number from 0 to 1.\n"
         "- **choice**: one of the values, in any case; `a|b` are two words for the same.\n"
         "- A number without a default is chosen by the part that uses it.\n"
         "- Settings that can be changed **any time** are those that `configure` takes; the others "

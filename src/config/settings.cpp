@@ -192,8 +192,8 @@ std::string Settings::to_json() const {
 }
 
 const char* setting_type_name(SettingType type) noexcept {
-    constexpr const char* names[] = {"bool", "integer", "size",  "duration",
-                                     "text", "choice",  "secret"};
+    constexpr const char* names[] = {"bool", "integer", "size",   "duration",
+                                     "text", "choice",  "secret", "fraction"};
     return names[static_cast<size_t>(type)];
 }
 

@@ -15,7 +15,7 @@
 
 namespace nixl::core {
 
-enum class SettingType : uint8_t { BOOL, INTEGER, SIZE, DURATION, TEXT, CHOICE, SECRET };
+enum class SettingType : uint8_t { BOOL, INTEGER, SIZE, DURATION, TEXT, CHOICE, SECRET, FRACTION };
 enum class SettingOrigin : uint8_t { DEFAULT, FILE, ENVIRONMENT, ARGUMENT };
 enum class SettingChange : uint8_t { AT_OPEN, ANY_TIME };
 

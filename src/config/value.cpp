@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/value.h"
 
+#include <charconv>
+#include <system_error>
+
 #include "base/text.h"
 
 namespace nixl::core {
@@ -49,6 +52,17 @@ Result<CheckedValue> check_number(const SettingInfo& row, std::string_view text)
                         number};
 }
 
+Result<CheckedValue> check_fraction(std::string_view text) {
+    const std::string_view wanted = trim(text);
+    const char* const end = wanted.data() + wanted.size();
+    double value = -1;
+    const auto parsed = std::from_chars(wanted.data(), end, value);
+    if (parsed.ec != std::errc() || parsed.ptr != end || !(value >= 0 && value <= 1))
+        return Error(Code::INVALID_ARGUMENT, "\"" + std::string(text) + "\" is no fraction",
+                     "accepted: a number from 0 to 1, such as 0.25");
+    return CheckedValue{std::string(wanted), 0};
+}
+
 } // namespace
 
 Result<CheckedValue> check_value(const SettingInfo& row, std::string_view text) {
@@ -67,6 +81,8 @@ Result<CheckedValue> check_value(const SettingInfo& row, std::string_view text) 
     }
     case SettingType::CHOICE:
         return check_choice(row, text);
+    case SettingType::FRACTION:
+        return check_fraction(text);
     case SettingType::TEXT:
     case SettingType::SECRET:
         break;

@@ -432,5 +432,24 @@ TEST_F(SettingsTest, PluginsOwnSettings_areKeptAsTheyAre) {
     EXPECT_EQ(settings.find("other"), nullptr);
 }
 
+TEST_F(SettingsTest, Fraction_isANumberFromZeroToOne) {
+    const auto load = [](const char* text) {
+        return Settings::load(std::vector<Settings::Pair>{{"fault.error_rate", text}});
+    };
+    for (const char* text : {"0", "1", "0.25", " 1e-3 "})
+        EXPECT_TRUE(load(text).ok()) << text;
+    for (const char* text : {"1.01", "-0.1", "nan", "half", "0.5x", ""})
+        EXPECT_FALSE(load(text).ok()) << text;
+    EXPECT_NE(load("2").error().hint.find("0 to 1"), std::string::npos);
+}
+
+TEST_F(SettingsTest, RequestSlots_areNoMoreThanTheTableHas) {
+    const auto load = [](const char* text) {
+        return Settings::load(std::vector<Settings::Pair>{{"request_slots", text}});
+    };
+    EXPECT_TRUE(load("262144").ok());
+    EXPECT_FALSE(load("262145").ok());
+}
+
 } // namespace
 } // namespace nixl::core
