@@ -25,6 +25,7 @@ struct Sink {
 
 // Relaxed everywhere: a thread that sees a new level late writes a line more or less.
 constinit std::atomic<int> level_now{static_cast<int>(Level::WARN)};
+constinit std::atomic<bool> level_chosen{false};
 
 // Held while the sink runs: that gives "one line at a time" and "not called after it was replaced".
 constinit std::mutex sink_mutex;
@@ -73,7 +74,25 @@ bool log_enabled(Level level) noexcept {
 }
 
 void log_set_level(Level level) noexcept {
+    level_chosen.store(true, std::memory_order_relaxed);
     level_now.store(static_cast<int>(level), std::memory_order_relaxed);
+}
+
+bool log_level_chosen() noexcept { return level_chosen.load(std::memory_order_relaxed); }
+
+void LogLevelUse::set(Level level) noexcept {
+    if (!used_)
+        before_ = log_level();
+    used_ = true;
+    level_ = level;
+    level_now.store(static_cast<int>(level), std::memory_order_relaxed);
+}
+
+LogLevelUse::~LogLevelUse() {
+    auto mine = static_cast<int>(level_);
+    if (used_)
+        level_now.compare_exchange_strong(mine, static_cast<int>(before_),
+                                          std::memory_order_relaxed);
 }
 
 Level log_level() noexcept { return static_cast<Level>(level_now.load(std::memory_order_relaxed)); }

@@ -15,6 +15,24 @@ enum class Level : int { ERROR = 0, WARN = 1, INFO = 2, DEBUG = 3, TRACE = 4 };
 /// Threads: any thread, all of these.
 [[nodiscard]] bool log_enabled(Level level) noexcept;
 void log_set_level(Level level) noexcept;
+/// Whether log_set_level() was called: the program chose, and what merely lies in the environment
+/// does not make it quieter.
+[[nodiscard]] bool log_level_chosen() noexcept;
+/// The level of a context, while it is open: it ends with the context, unless it was changed since.
+///
+/// Threads: one thread.
+class LogLevelUse {
+  public:
+    LogLevelUse() = default;
+    LogLevelUse(const LogLevelUse&) = delete;
+    LogLevelUse& operator=(const LogLevelUse&) = delete;
+    ~LogLevelUse();
+    void set(Level level) noexcept;
+
+  private:
+    bool used_ = false;
+    Level level_ = Level::WARN, before_ = Level::WARN;
+};
 [[nodiscard]] Level log_level() noexcept;
 /// nullptr: standard error, one line per call, never to standard output.
 void log_set_sink(nixl_log_fn sink, void* user);

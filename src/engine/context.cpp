@@ -3,6 +3,7 @@
 #include "engine/context.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <mutex>
 
 #include <pthread.h>
@@ -30,6 +31,16 @@ void warn_of_missing_engine(const std::string& wanted) {
                              "memory use memcpy, files and devices use posix";
     if (log_first_time(text))
         NIXL_LOG(WARN, text);
+}
+
+/// They are accepted, since programs set them, and nothing reads them yet.
+void warn_of_settings_without_effect(const Settings& settings) {
+    for (const char* name :
+         {"zero_copy", "allocator", "audit_log", "log_transfers", "log_metadata_access"}) {
+        const std::string text = std::string("setting ") + name + " has no effect in this version";
+        if (settings.origin(name) != SettingOrigin::DEFAULT && log_first_time(text))
+            NIXL_LOG(WARN, text);
+    }
 }
 
 void watch_forks() {
@@ -60,6 +71,20 @@ Result<std::unique_ptr<Context>> Context::open(std::span<const Settings::Pair> g
     return context;
 }
 
+const char* installed_plugin_folder() noexcept { return NIXL_PLUGIN_FOLDER; }
+
+/// Left alone where nobody asked for one.
+void Context::use_log_level() {
+    const auto wanted = static_cast<Level>(settings_.number("log_level"));
+    const SettingOrigin origin = settings_.origin("log_level");
+    if (origin == SettingOrigin::DEFAULT)
+        return;
+    if (origin != SettingOrigin::ARGUMENT && log_level_chosen())
+        log_level_.set(std::max(wanted, log_level()));
+    else
+        log_level_.set(wanted);
+}
+
 TransferLimits Context::limits_from_settings() const {
     TransferLimits limits;
     const auto lanes = static_cast<uint32_t>(settings_.number("lanes"));
@@ -86,7 +111,8 @@ Result<void> Context::start(const Parts& parts) {
         wanted_backend = settings_.text("backend");
         node_id = settings_.text("node_id");
         telemetry_.enable(settings_.flag("enable_telemetry"));
-        log_set_level(static_cast<Level>(settings_.number("log_level")));
+        use_log_level();
+        warn_of_settings_without_effect(settings_);
         if (settings_.text("enable_gpu") == "true" || settings_.number("sim_gpus") != 0)
             return Error(Code::UNSUPPORTED, "enable_gpu: " + gpu_presence().reason,
                          "leave enable_gpu at auto to use host memory and storage");
@@ -99,7 +125,8 @@ Result<void> Context::start(const Parts& parts) {
     NIXL_RETURN_IF_ERROR(registry_->set_decorators(decorators, parts.decorators));
     registry_->add_built_in(parts.backends);
     registry_->load_folders(plugin_dir);
-    if (!parts.installed_plugins.empty())
+    std::error_code unknown;
+    if (std::filesystem::is_directory(parts.installed_plugins, unknown))
         registry_->load_folders(parts.installed_plugins);
     regions_ = std::make_unique<RegionTable>(*registry_);
     router_ = std::make_unique<Router>(*registry_);
@@ -214,10 +241,13 @@ Result<void> Context::configure(std::span<const Settings::Pair> given) {
     NIXL_RETURN_IF_ERROR(settings_.change(given));
     transfers_->set_limits(limits_from_settings());
     staging_->set_limit(settings_.number("pool_size"));
-    log_set_level(static_cast<Level>(settings_.number("log_level")));
-    for (const auto& [name, value] : given)
+    warn_of_settings_without_effect(settings_);
+    for (const auto& [name, value] : given) {
         if (name == "enable_telemetry")
             telemetry_.enable(settings_.flag("enable_telemetry"));
+        if (name == "log_level")
+            use_log_level();
+    }
     return {};
 }
 
@@ -262,8 +292,9 @@ Code Context::run(void (*work)(void*), void* argument) { return pool_->run(work,
 
 uint32_t Context::workers() noexcept { return pool_->threads(); }
 
-void* Context::staging_get(uint32_t, int32_t, uint64_t bytes) {
-    return staging_ != nullptr ? staging_->take_memory(bytes) : nullptr;
+void* Context::staging_get(uint32_t kind, int32_t, uint64_t bytes) {
+    const bool host = kind == NIXL_KIND_HOST || kind == NIXL_KIND_PINNED;
+    return host && staging_ != nullptr ? staging_->take_memory(bytes) : nullptr;
 }
 
 void Context::staging_put(void* staging) { staging_->give_memory(staging); }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/log.h"
 #include "base/worker_pool.h"
 #include "config/settings.h"
 #include "peer/peers.h"
@@ -17,11 +18,15 @@ namespace nixl::core {
 /// Forks that this process came out of since the first context; counted by pthread_atfork.
 extern std::atomic<uint32_t> fork_count;
 
+/// LIBDIR/nixl/plugins of this build.
+[[nodiscard]] const char* installed_plugin_folder() noexcept;
+
 /// What the outermost layer brings in, so that the core names no backend.
 struct Parts {
     std::vector<BackendEntry> backends;
     std::vector<DecoratorEntry> decorators;
-    std::string installed_plugins; ///< folder of plug-ins that came with the library; may not exist
+    /// Folder of plug-ins that came with the library; may not exist.
+    std::string installed_plugins = installed_plugin_folder();
 };
 
 /// Threads: any thread, unless said otherwise.
@@ -78,11 +83,12 @@ class Context final : private Host {
     Result<void> start(const Parts& parts);
     Result<nixl_buffer> classify(Result<nixl_buffer> made);
     [[nodiscard]] TransferLimits limits_from_settings() const REQUIRES(mutex_);
+    void use_log_level() REQUIRES(mutex_);
     [[nodiscard]] std::string backends_json() const;
     [[nodiscard]] std::string plugins_json() const;
     [[nodiscard]] std::string capabilities_json() const;
     [[nodiscard]] std::string memory_json();
-    [[nodiscard]] std::string metrics_json() const;
+    [[nodiscard]] std::string metrics_json() EXCLUDES(counters_mutex_);
 
     // Host, for backends.
     std::optional<std::string> config(std::string_view key) override EXCLUDES(mutex_);
@@ -102,6 +108,7 @@ class Context final : private Host {
     Mutex adding_; // one add_backend() at a time; not mutex_, since probe() reads settings
     Mutex mutex_;
     Settings settings_ GUARDED_BY(mutex_);
+    LogLevelUse log_level_ GUARDED_BY(mutex_);
     Telemetry telemetry_;
     std::unique_ptr<WorkerPool> pool_;
     nixl_host_v1 host_table_;

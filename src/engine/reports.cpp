@@ -102,7 +102,7 @@ std::string Context::memory_json() {
     return json.text();
 }
 
-std::string Context::metrics_json() const {
+std::string Context::metrics_json() {
     nixl_metrics metrics{};
     telemetry_.read(metrics);
     JsonWriter json;
@@ -111,7 +111,12 @@ std::string Context::metrics_json() const {
     json.key("bytes").value(metrics.bytes).key("busy_ns").value(metrics.busy_ns);
     json.key("staged_bytes").value(metrics.staged_bytes);
     json.key("abandoned").value(metrics.abandoned);
-    json.key("short_retries").value(metrics.short_retries).end();
+    json.key("short_retries").value(metrics.short_retries);
+    json.key("counters").object(); // of backends
+    const MutexLock lock(counters_mutex_);
+    for (size_t i = 0; i < counter_names_.size(); ++i)
+        json.key(counter_names_[i]).value(counters_[i].load(std::memory_order_relaxed));
+    json.end().end();
     return json.text();
 }
 

@@ -2,6 +2,7 @@
 // A context and what backends may ask of it, without the C ABI around it.
 #include "engine/context.h"
 
+#include <algorithm>
 #include <thread>
 
 #include <gtest/gtest.h>
@@ -35,6 +36,98 @@ TEST_F(ContextTest, AddedBackend_mayReadSettingsInProbe) {
     EXPECT_TRUE(context->add_backend(table).ok());
 
     EXPECT_EQ(read, "65536");
+    EXPECT_TRUE(context->close());
+}
+
+TEST_F(ContextTest, LogLevel_isSetByThoseWhoAskForOneAndEndsWithThem) {
+    const Level before = log_level();
+    log_set_level(Level::DEBUG);
+    {
+        const auto plain = open();
+        EXPECT_EQ(log_level(), Level::DEBUG) << "nobody asked for another";
+        {
+            const auto quiet = open({{"log_level", "error"}});
+            EXPECT_EQ(log_level(), Level::ERROR);
+            EXPECT_TRUE(plain->configure(std::vector<Settings::Pair>{{"chunk_size", "64KB"}}).ok());
+            EXPECT_EQ(log_level(), Level::ERROR);
+            EXPECT_TRUE(quiet->close());
+        }
+        EXPECT_EQ(log_level(), Level::DEBUG);
+        EXPECT_TRUE(plain->configure(std::vector<Settings::Pair>{{"log_level", "info"}}).ok());
+        EXPECT_EQ(log_level(), Level::INFO);
+        log_set_level(Level::TRACE);
+        EXPECT_TRUE(plain->close());
+    }
+    EXPECT_EQ(log_level(), Level::TRACE) << "changed since";
+    log_set_level(before);
+}
+
+TEST_F(ContextTest, SettingsThatNothingReads_areToldOnce) {
+    static std::vector<std::string> lines;
+    lines.clear();
+    log_set_sink([](void*, int, const char*, int, const char* text) { lines.emplace_back(text); },
+                 nullptr);
+    for (int time = 0; time < 2; ++time)
+        EXPECT_TRUE(open({{"zero_copy", "true"}, {"audit_log", "/tmp/a"}})->close());
+    log_set_sink(nullptr, nullptr);
+    EXPECT_EQ(
+        std::count(lines.begin(), lines.end(), "setting zero_copy has no effect in this version"),
+        1);
+    EXPECT_EQ(
+        std::count(lines.begin(), lines.end(), "setting audit_log has no effect in this version"),
+        1);
+    EXPECT_EQ(lines.size(), 2u);
+}
+
+TEST_F(ContextTest, CountersOfBackends_areInTheMetrics) {
+    const auto context = open();
+    StubBackend stub;
+    nixl_backend_v1 table = stub.table();
+    table.probe = [](void*, const nixl_host_v1* host, nixl_caps*, nixl_error_text*) {
+        host->count(host->host, host->counter(host->host, "stub.things"), 3);
+        return nixl_status{NIXL_OK};
+    };
+    ASSERT_TRUE(context->add_backend(table).ok());
+
+    const auto metrics = context->report("metrics");
+
+    EXPECT_NE(metrics.value().find("\"counters\":{\"stub.things\":3}"), std::string::npos)
+        << metrics.value();
+    EXPECT_TRUE(context->close());
+}
+
+TEST_F(ContextTest, StagingForBackends_isOfHostKinds) {
+    static void* got[4];
+    const auto context = open();
+    StubBackend stub;
+    nixl_backend_v1 table = stub.table();
+    table.address = [](void* self, void*, uint64_t* bytes, nixl_error_text*) {
+        const auto* host = static_cast<const nixl_host_v1*>(self);
+        const uint32_t kinds[] = {NIXL_KIND_HOST, NIXL_KIND_PINNED, NIXL_KIND_DEVICE,
+                                  NIXL_KIND_FILE};
+        for (int i = 0; i < 4; ++i) {
+            got[i] = host->staging_get(host->host, kinds[i], -1, 4096);
+            if (got[i] != nullptr)
+                host->staging_put(host->host, got[i]);
+        }
+        *bytes = 0;
+        return nixl_status{NIXL_OK};
+    };
+    table.open = [](void*, const nixl_host_v1* host, void** instance, nixl_error_text*) {
+        *instance = const_cast<nixl_host_v1*>(host);
+        return nixl_status{NIXL_OK};
+    };
+    table.connect = [](void*, nixl_peer_id, const void*, uint64_t, nixl_error_text*) {
+        return nixl_status{NIXL_OK};
+    };
+    ASSERT_TRUE(context->add_backend(table).ok());
+
+    EXPECT_TRUE(context->peers().metadata().ok());
+
+    EXPECT_NE(got[0], nullptr);
+    EXPECT_NE(got[1], nullptr);
+    EXPECT_EQ(got[2], nullptr);
+    EXPECT_EQ(got[3], nullptr);
     EXPECT_TRUE(context->close());
 }
 
