@@ -17,7 +17,6 @@ namespace nixl::core {
 namespace {
 
 constexpr uint64_t KIB = 1024;
-constexpr uint64_t MIB = 1024 * KIB;
 
 /// A copy of 64 bytes takes some 20 ns. Rates are of memory, not of cache: one thread moves about
 /// 10 GB/s, and each doubling of the threads gives about half as much again. First guesses only;
@@ -46,13 +45,12 @@ CopyPolicy policy_of(const sdk::Host& host) {
     CopyPolicy policy{};
     // Some 4 us of copying: what handing work to a parked thread costs at best.
     policy.inline_bytes = host.number("inline_copy_bytes", 128 * KIB);
-    // With one more thread there is nothing to win before the copy leaves the cache: 1 and 2 MiB
-    // came back slower with a woken worker (23 against 30 GB/s), 4 MiB equal, 8 MiB faster. More
-    // threads pay earlier.
+    // Back to back, so that the worker is still warm, on two CPUs: 256 KiB take 8.6 us alone and
+    // 10.4 us with it, 512 KiB 17.7 and 12.5, 1 MiB 57 and 28, 4 MiB 328 and 172. With a worker
+    // that has to be woken 512 KiB come out even.
     policy.workers = host.workers();
     policy.waited_inline_bytes =
-        std::max(policy.inline_bytes,
-                 host.number("memcpy.waited_inline_bytes", policy.workers > 2 ? MIB : 4 * MIB));
+        std::max(policy.inline_bytes, host.number("memcpy.waited_inline_bytes", 256 * KIB));
     // Long enough that taking one is noise, short enough that threads end together and that the
     // waiting thread gets back to poll() within some 30 us.
     policy.slice_bytes = host.number("memcpy.slice_bytes", 256 * KIB, 4 * KIB);
