@@ -69,6 +69,9 @@ class Posix {
     };
 
     static nixl_status probe(const sdk::Host& host, nixl_caps* out, nixl_error_text* error) {
+        // Also where it cannot work: the reason is then told with every path that it would serve.
+        out->pairs = PAIRS;
+        out->pair_count = sizeof PAIRS / sizeof PAIRS[0];
         const auto options = Options::read(host);
         if (!options)
             return report(options.error(), error);
@@ -76,8 +79,6 @@ class Posix {
         if (!decision)
             return report(decision.error(), error);
         out->flags = NIXL_CAP_CANCEL_FENCES | NIXL_CAP_ERRNO;
-        out->pairs = PAIRS;
-        out->pair_count = sizeof PAIRS / sizeof PAIRS[0];
         out->align_bytes = 4096;
         out->max_element_bytes = MAX_ELEMENT_BYTES;
         out->detail = decision.value().engine == Engine::IO_URING ? "io_uring" : "threads";

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <memory>
+// allow(hot): the name of what control calls may throw.
 #include <new>
 #include <stdexcept>
 

@@ -29,6 +29,9 @@ nixl_status refuse_post(Code code) noexcept {
     case Code::AGAIN:
         return fail(code, "the completion queue or the staging memory has no room",
                     "take events or wait for transfers, then post again");
+    case Code::NO_MEMORY:
+        return fail(code, "the staging memory of the path does not fit into pool_size",
+                    "raise pool_size, or lower chunk_size and pipeline_chunks");
     case Code::INVALID_ARGUMENT:
         return fail(code,
                     "the two lists differ in their blocks (or in their shape, with more than "

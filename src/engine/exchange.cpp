@@ -28,8 +28,8 @@ Result<nixl_buffer> Context::import_buffer(nixl_peer handle, std::span<const uin
     RegionClass kind_class{parsed.kind, parsed.device, 0};
     for (const auto& [number, registration] : imported)
         kind_class.peer_backends |= 1u << number;
-    auto made =
-        classify(regions_->add_remote(kind_class, parsed.bytes, parsed.flags, handle, imported));
+    auto made = classify(regions_->add_remote(kind_class, parsed.bytes, parsed.flags, handle,
+                                              Peers::id_of(*peer), imported));
     if (!made.ok())
         for (const auto& [number, registration] : imported)
             registry_->backends()[number]->detach(registration);

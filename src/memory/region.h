@@ -104,10 +104,6 @@ class Region : public Slot {
     [[nodiscard]] void* base() const noexcept {
         return kind_class.remote() ? nullptr : reinterpret_cast<void*>(memory_address);
     }
-    /// The number by which backends know its peer; 0: it is this process's own.
-    [[nodiscard]] nixl_peer_id peer_id() const noexcept {
-        return peer.generation == 0 ? 0 : peer.index + 1;
-    }
     [[nodiscard]] bool storage() const noexcept { return kind_class.kind >= NIXL_KIND_FILE; }
     [[nodiscard]] bool read_only() const noexcept { return (flags & NIXL_BUFFER_READ_ONLY) != 0; }
 
@@ -119,7 +115,8 @@ class Region : public Slot {
     uintptr_t memory_address = 0; ///< 0 for storage and for peers' memory
     uint64_t file_offset = 0;
     nixl_peer peer{};
-    bool internal = false; ///< staging of the library; not counted as a user's buffer
+    nixl_peer_id peer_id = 0; ///< the number by which backends know the peer; 0: there is none
+    bool internal = false;    ///< staging of the library; not counted as a user's buffer
 
     // What the library owns of it.
     Descriptor descriptor; ///< file, device or memfd

@@ -113,13 +113,14 @@ Result<nixl_buffer> RegionTable::open_storage(const FileOptions& options) {
 
 Result<nixl_buffer>
 RegionTable::add_remote(const RegionClass& kind_class, uint64_t bytes, uint32_t flags,
-                        nixl_peer peer,
+                        nixl_peer peer, nixl_peer_id peer_id,
                         const std::vector<std::pair<uint32_t, void*>>& registrations) {
     NIXL_ASSIGN_OR_RETURN(Region * region, take());
     region->kind_class = kind_class;
     region->bytes = bytes;
     region->flags = flags;
     region->peer = peer;
+    region->peer_id = peer_id;
     for (const auto& [backend, registration] : registrations)
         region->set_registration(backend, registration);
     return publish(*region);
@@ -191,6 +192,7 @@ void RegionTable::take_apart(Region& region) noexcept {
     region.bytes = region.file_offset = 0;
     region.internal = false;
     region.peer = {};
+    region.peer_id = 0;
 }
 
 void RegionTable::quarantine(Region& region) noexcept {

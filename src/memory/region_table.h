@@ -35,7 +35,7 @@ class RegionTable {
     Result<nixl_buffer> open_storage(const FileOptions& options);
     /// An imported region of a peer with its registrations, which it owns from here on when OK.
     Result<nixl_buffer> add_remote(const RegionClass& kind_class, uint64_t bytes, uint32_t flags,
-                                   nixl_peer peer,
+                                   nixl_peer peer, nixl_peer_id peer_id,
                                    const std::vector<std::pair<uint32_t, void*>>& registrations);
 
     [[nodiscard]] Region* find(nixl_buffer buffer) noexcept {

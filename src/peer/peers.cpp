@@ -109,6 +109,7 @@ Result<nixl_peer> Peers::connect(std::span<const uint8_t> metadata) {
         return Error(Code::CORRUPT,
                      "metadata names a peer of " + std::to_string(name.size()) + " characters");
     const MutexLock lock(connecting_);
+    std::vector<Peer*> fenced; // once the newer one is connected: what is refused changes nothing
     for (uint32_t i = 0; i < slots_.size(); ++i) {
         Peer& known = slots_.at(i);
         if (known.state.load() == 0 || known.name != name)
@@ -119,7 +120,7 @@ Result<nixl_peer> Peers::connect(std::span<const uint8_t> metadata) {
                          "ask the peer for its present metadata");
         if (known.incarnation == incarnation && known.state.load() == NIXL_PEER_UP)
             return nixl_peer{known.index, known.generation.load()};
-        take_down(known); // fenced by the newer one
+        fenced.push_back(&known);
     }
     Peer* peer = slots_.take();
     if (peer == nullptr)
@@ -142,6 +143,8 @@ Result<nixl_peer> Peers::connect(std::span<const uint8_t> metadata) {
         forget(*peer);
         return std::move(connected).error();
     }
+    for (Peer* earlier : fenced)
+        take_down(*earlier);
     return nixl_peer{peer->index, peer->generation.load()};
 }
 
@@ -285,14 +288,20 @@ Peers::import_region(const Peer& peer, const ExportedBuffer& exported, int32_t a
                "the buffer was not exported for a transport that reaches " + peer.name);
     for (const auto& part : exported.parts) {
         for (const auto& backend : registry_.backends()) {
+            const auto is_here = [&](const auto& made) { return made.first == backend->number; };
             if (backend->name() != part.backend || (peer.backends >> backend->number & 1) == 0 ||
-                backend->table().import_region == nullptr)
+                backend->table().import_region == nullptr ||
+                std::any_of(imported.begin(), imported.end(), is_here)) // named twice
                 continue;
-            NIXL_ASSIGN_OR_RETURN(void* instance, backend->instance());
+            const auto instance = backend->instance();
+            if (!instance.ok()) {
+                last = instance.error();
+                continue;
+            }
             ErrorText text;
             void* registration = nullptr;
             const nixl_status status = backend->table().import_region(
-                instance, id_of(peer), accessing_device, &desc, part.bytes.data(),
+                instance.value(), id_of(peer), accessing_device, &desc, part.bytes.data(),
                 part.bytes.size(), &registration, text.out());
             if (status == NIXL_OK)
                 imported.emplace_back(backend->number, registration);

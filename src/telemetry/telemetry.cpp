@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "telemetry/telemetry.h"
 
+#include <initializer_list>
+
 namespace nixl::core {
 
 uint64_t Telemetry::started() noexcept {

@@ -66,7 +66,7 @@ bool Lane::has_earlier(const Request& request) const noexcept {
         if (other.note.peer == request.note.peer)
             return true;
         for (const RegionUse& use : other.uses())
-            if (use.region->peer_id() == request.note.peer)
+            if (use.region->peer_id == request.note.peer)
                 return true;
         return false;
     };
@@ -90,8 +90,8 @@ Code Transfers::take_note(Request& request, const PostOptions& options) noexcept
     const Route& route = *request.route;
     const Backend& backend = *route.legs[route.leg_count - 1].backend;
     for (const RegionUse& use : request.uses())
-        if (use.region->peer_id() != 0)
-            request.note.peer = use.region->peer_id();
+        if (use.region->peer_id != 0)
+            request.note.peer = use.region->peer_id;
     if (request.note.peer == 0 || !backend.notifies()) {
         request.note.peer = 0;
         return Code::UNSUPPORTED;

@@ -41,8 +41,6 @@ struct Route {
     [[nodiscard]] std::string to_json(uint64_t staging_bytes) const;
 };
 
-[[nodiscard]] const char* kind_name(uint32_t kind) noexcept;
-
 /// Finds routes between classes of regions.
 ///
 /// Threads: any thread.
@@ -67,7 +65,7 @@ class Router {
     }
 
     /// Forgets cached routes; those handed out stay valid.
-    void forget() noexcept;
+    void forget() noexcept EXCLUDES(mutex_);
 
     [[nodiscard]] std::string to_json() EXCLUDES(mutex_);
 
