@@ -20,9 +20,11 @@ def main():
         configure = ["meson", "configure", arguments.folder] + options
     else:
         configure = ["meson", "setup", arguments.folder] + options
+    # A cache hit in any checkout: paths in debugging information do not matter to these builds.
+    environment = dict(os.environ, CCACHE_NOHASHDIR="1")
     for command in (configure, ["ninja", "-C", arguments.folder] + arguments.target):
         print("$ " + " ".join(command), flush=True)
-        code = subprocess.run(command, cwd=tree.ROOT).returncode
+        code = subprocess.run(command, cwd=tree.ROOT, env=environment).returncode
         if code != 0:
             return code
     return 0
