@@ -65,8 +65,9 @@ void ThreadPool::serve(Job job) noexcept {
     if (!claim(*job.group) && park(job))
         return;
     do {
-        job.work(job.owner, job.argument);
+        const int64_t result = job.work(job.owner, job.argument);
         job.group->fetch_sub(1);
+        job.done(job.owner, job.argument, result);
     } while (take_parked(&job));
 }
 

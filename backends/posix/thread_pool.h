@@ -23,8 +23,10 @@ class ThreadPool {
     /// others, so that a file that hangs does not starve them.
     using Group = std::atomic<uint32_t>;
     struct Job {
-        Group* group = nullptr; // outlives the job
-        void (*work)(void* owner, void* argument) = nullptr;
+        Group* group = nullptr; // lives until done() is called
+        int64_t (*work)(void* owner, void* argument) = nullptr;
+        // Tells of the result. Group, owner and argument may be gone after it.
+        void (*done)(void* owner, void* argument, int64_t result) = nullptr;
         void* owner = nullptr;
         void* argument = nullptr;
     };

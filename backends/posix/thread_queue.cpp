@@ -66,8 +66,8 @@ class ThreadQueue final : public Queue {
                 return;
             refused_ = nullptr;
             threads_inside_.fetch_add(1);
-            if (pool_.run(
-                    {&operation->storage->file->threads, &ThreadQueue::work, this, operation}))
+            if (pool_.run({&operation->storage->file->threads, &ThreadQueue::work,
+                           &ThreadQueue::done, this, operation}))
                 continue;
             threads_inside_.fetch_sub(1);
             refused_ = operation; // the pool is full of other queues' work
@@ -75,10 +75,14 @@ class ThreadQueue final : public Queue {
         }
     }
 
-    static void work(void* self, void* argument) {
+    static int64_t work(void*, void* operation) {
+        return transfer(*static_cast<Operation*>(operation));
+    }
+
+    static void done(void* self, void* operation, int64_t result) {
         auto& queue = *static_cast<ThreadQueue*>(self);
-        auto* const operation = static_cast<Operation*>(argument);
-        queue.results_.push({operation, transfer(*operation)}); // has room for the whole depth
+        // Has room for the whole depth.
+        queue.results_.push({static_cast<Operation*>(operation), result});
         queue.host_.wake(queue.host_queue_);
         queue.threads_inside_.fetch_sub(1); // the queue may be gone after this
     }

@@ -212,7 +212,8 @@ NIXL_API nixl_status nixl_request_create_rows(nixl_context context, nixl_buffer 
 NIXL_API nixl_status nixl_request_create_lists(nixl_context context, nixl_list source,
                                                nixl_list target, nixl_request* out);
 
-/* Runs after the transfer is terminal and before a wait for it returns, exactly once per post, on
+/* Runs after the transfer is terminal and before a wait for it returns (but one in a callback, which
+ * does not wait for other callbacks), exactly once per post, on
  * the thread that saw the completion (which may be the posting one, before the post returns) or on
  * the progress thread. Every call is legal in it except waiting for another transfer on the
  * progress thread, which answers BUSY, and closing the context. */

@@ -172,8 +172,12 @@ void Lane::begin_flights(Request& request) noexcept {
         return;
     }
     request.open_flights = 1;
-    if (request.direct.view->elements != 0 && !request.stopped)
-        submit(request.direct);
+    if (request.direct.view->elements != 0 && !request.stopped) {
+        if ((refusing_ >> request.direct.backend & 1) != 0)
+            keep_pending(request.direct); // behind those that wait for room already
+        else
+            submit(request.direct);
+    }
     settle(request.direct);
 }
 
@@ -209,6 +213,7 @@ bool Lane::submit(Flight& flight) noexcept {
             batch.first_in_run = next.in_run;
         }
         if (taken < batch.element_count) {
+            refusing_ |= 1u << flight.backend;
             keep_pending(flight);
             return false;
         }

@@ -185,6 +185,7 @@ class Lane {
     uint32_t timed_ = 0;          ///< requests with a deadline
     uint64_t sequence_ = 0;
     Flight* pending_ = nullptr; ///< first in, first out
+    uint32_t refusing_ = 0;     ///< bit per backend that has refused one of them since
     Flight** pending_end_ = &pending_;
     std::vector<DueCallback> due_;
     bool changed_ = false; ///< something finished in this turn

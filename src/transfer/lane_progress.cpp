@@ -147,6 +147,7 @@ void Lane::fail(Request& request, Code code, int32_t detail, uint64_t element,
 bool Lane::retry_pending() noexcept {
     bool moved = false;
     uint32_t full = 0; // backends that refused in this pass
+    refusing_ = 0;
     Flight* flight = std::exchange(pending_, nullptr);
     pending_end_ = &pending_;
     while (flight != nullptr) {
@@ -170,6 +171,7 @@ bool Lane::retry_pending() noexcept {
         }
         flight = next;
     }
+    refusing_ = full;
     return moved;
 }
 

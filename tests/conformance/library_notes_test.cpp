@@ -34,7 +34,8 @@ class LibraryNotes : public ::testing::Test {
             << last_error().message;
         return peer;
     }
-    static nixl_post_options with(const std::string& text) {
+    /// `text` is borrowed.
+    static nixl_post_options with(std::string_view text) {
         nixl_post_options options = NIXL_INIT(nixl_post_options);
         options.notification = text.data();
         options.notification_bytes = text.size();

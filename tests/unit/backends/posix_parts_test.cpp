@@ -150,16 +150,18 @@ TEST(ThreadPool, FileThatHangs_leavesAThreadToTheOthers) {
         auto& self = *static_cast<State*>(owner);
         while (self.hangs.load())
             std::this_thread::yield();
-        ++self.hung;
+        return int64_t{0};
     };
-    const auto count = [](void* owner, void*) { ++static_cast<State*>(owner)->other; };
+    const auto nothing = [](void*, void*) { return int64_t{0}; };
+    const auto hung = [](void* owner, void*, int64_t) { ++static_cast<State*>(owner)->hung; };
+    const auto count = [](void* owner, void*, int64_t) { ++static_cast<State*>(owner)->other; };
     {
         ThreadPool pool(3);
         ASSERT_TRUE(pool.start());
         for (int i = 0; i < 10; ++i)
-            ASSERT_TRUE(pool.run({&hanging, hang, &state, nullptr}));
+            ASSERT_TRUE(pool.run({&hanging, hang, hung, &state, nullptr}));
         for (int i = 0; i < 5; ++i)
-            ASSERT_TRUE(pool.run({&healthy, count, &state, nullptr}));
+            ASSERT_TRUE(pool.run({&healthy, nothing, count, &state, nullptr}));
         const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
         while (state.other.load() < 5 && std::chrono::steady_clock::now() < end)
             std::this_thread::yield();
@@ -178,10 +180,11 @@ TEST(ThreadPool, ManyGroupsAndThreads_runEachJobOnce) {
         ThreadPool pool(4);
         ASSERT_TRUE(pool.start());
         for (uint32_t i = 0; i < 30'000; ++i) {
-            const auto work = [](void* owner, void*) {
-                ++*static_cast<std::atomic<uint32_t>*>(owner);
+            const auto work = [](void*, void*) { return int64_t{1}; };
+            const auto count = [](void* owner, void*, int64_t result) {
+                *static_cast<std::atomic<uint32_t>*>(owner) += static_cast<uint32_t>(result);
             };
-            while (!pool.run({&groups[i % 7 % 3], work, &done, nullptr}))
+            while (!pool.run({&groups[i % 7 % 3], work, count, &done, nullptr}))
                 std::this_thread::yield();
         }
     }

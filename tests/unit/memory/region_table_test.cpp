@@ -169,6 +169,8 @@ TEST(LockedPages, UnlockedRange_leavesWhatOthersLocked) {
     const uint64_t before = locked_kib(), kib = page / 1024;
     if (!pages.lock(memory.data(), 5 * page))
         GTEST_SKIP() << "no memory can be locked here";
+    if (locked_kib() == before)
+        GTEST_SKIP() << "mlock() does nothing here, as under some sanitizers";
     ASSERT_TRUE(pages.lock(memory.data() + 100, 10));
     ASSERT_TRUE(pages.lock(memory.data() + 2 * page, page));
     ASSERT_TRUE(pages.lock(memory.data() + 4 * page, 4 * page));
