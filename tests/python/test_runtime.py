@@ -15,6 +15,16 @@ class Initialize(Case):
         nixl.initialize(backend="auto", log_level="ERROR")
         nixl.initialize(backend="auto", log_level="ERROR")
 
+    def test_without_arguments_it_is_content(self):
+        """Proves: S-054"""
+        nixl.initialize(chunk_size="2MB")
+        nixl.initialize()
+        nixl.configure(pipeline_chunks=4)
+        nixl.initialize()
+        nixl.initialize(chunk_size="2MB")
+        with self.assertRaises(nixl.AlreadyExistsError):
+            nixl.initialize(chunk_size="4MB")
+
     def test_twice_with_other_settings_is_refused(self):
         """Proves: S-054"""
         nixl.initialize(chunk_size="2MB")
@@ -192,6 +202,41 @@ class Finalize(Case):
         self.assertEqual(bytes(view), b"z" * 4096)
         view.release()
 
+    def test_callbacks_may_use_the_library_meanwhile(self):
+        """Proves: S-057 S-087"""
+        code = (
+            "import nixl, threading\n"
+            "size = 1 << 26\n"
+            "a, b = nixl.Buffer.from_host(bytes(size)), nixl.Buffer.from_host(bytearray(size))\n"
+            "started, go = threading.Event(), threading.Event()\n"
+            "def callback(transfer):\n"
+            "    started.set(); go.wait(0.3)\n"
+            "    nixl.Buffer.from_host(b'12345'); nixl.get_config()\n"
+            "    print('made', flush=True)\n"
+            "transfer = nixl.transfer_async(a, b, callback=callback)\n"
+            "started.wait(20); nixl.finalize(); print('finalized')\n")
+        self.assertEqual(child(code, timeout=30).stdout, "made\nfinalized\n")
+
+    def test_in_a_callback_it_is_refused(self):
+        """Proves: S-057"""
+        ends = []
+
+        def callback(_transfer):
+            try:
+                nixl.finalize()
+            except nixl.BusyError as error:
+                ends.append(error)
+
+        nixl.transfer_async(bytes(1 << 22), bytearray(1 << 22), callback=callback).wait()
+        self.assertEqual(len(ends), 1)
+        self.assertEqual(nixl.transfer(b"1", bytearray(1)).wait(), nixl.TransferStatus.SUCCESS)
+
+    def test_at_exit_with_arrays_over_its_memory(self):
+        """Proves: S-057 C-43"""
+        process = child("import nixl; keep = nixl.Buffer.allocate_host(64)._view()")
+
+        self.assertEqual(process.stderr, "")
+
     def test_at_exit_without_calling_it(self):
         """Proves: S-057"""
         process = child(
@@ -233,6 +278,22 @@ class Fork(Case):
 
         self.assertEqual(process.stdout, "True\n0 SUCCESS True\n")
         self.assertEqual(process.stderr, "")
+
+    def test_a_child_with_a_context_of_its_own(self):
+        """Proves: S-057 S-087"""
+        code = (
+            "import nixl, os, sys\n"
+            "a = nixl.Buffer.allocate_host(64); t = nixl.transfer(b'x' * 64, a)\n"
+            "pid = os.fork()\n"
+            "if pid == 0:\n"
+            "    nixl.finalize()\n"
+            "    size = 1 << 26; target = bytearray(size)\n"
+            "    nixl.transfer_async(b'y' * size, target)\n"  # dropped at once
+            "    nixl.finalize()\n"  # waits for it
+            "    print(target.count(b'y') == size, flush=True)\n"
+            "    os._exit(0)\n"
+            "print(os.waitpid(pid, 0)[1])\n")
+        self.assertEqual(child(code).stdout, "True\n0\n")
 
     def test_importing_before_a_fork_is_fine(self):
         """Proves: S-147"""

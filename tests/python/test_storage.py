@@ -167,6 +167,72 @@ class Files(Case):
         nixl.transfer(self.store.object("a/greeting"), self.store.object("copy"))
         self.assertEqual(self.store.read("copy"), b"hi")
 
+    def test_what_moves_nothing_changes_no_file(self):
+        """Proves: S-073 S-105"""
+        self.store.write("x", b"precious")
+        data = nixl.Buffer.from_host(b"new")
+        gone = nixl.Buffer.from_host(b"new")
+        gone.free()
+
+        self.assertIn("posix", str(nixl.explain(data, self.store.object("x"))))
+        self.assertIn("posix", str(nixl.explain(data, self.store.object("a/new"))))
+        prepared = nixl.prepare(data, self.store.object("x"))
+        for call in (lambda: nixl.transfer(gone, self.store.object("x")),
+                     lambda: nixl.transfer(data, self.store.object("x"), path_policy="bogus")):
+            with self.assertRaises(nixl.NIXLError):
+                call()
+        self.assertEqual(self.store.read("x"), b"precious")
+        self.assertEqual(self.store.list(), ["x"])
+
+        for content in (b"longer than before", b"n"):  # of another writer, between the posts
+            with open(os.path.join(self.store.path, "x"), "wb") as file:
+                file.write(content)
+            prepared.post().wait()
+            self.assertEqual(self.store.read("x"), b"new")
+
+    def test_a_prepared_transfer_keeps_to_the_file_that_it_opened(self):
+        """Proves: S-105"""
+        self.store.write("x", b"old")
+        prepared = nixl.prepare(b"n", self.store.object("x"))
+        self.store.write("x", b"another file by now")
+        prepared.post().wait()
+
+        self.assertEqual(self.store.read("x"), b"another file by now")
+
+    def test_runs_leave_alone_what_is_beside_them(self):
+        """Proves: S-105"""
+        self.store.write("x", b"0123456789")
+        nixl.prepare(b"abcd", self.store.object("x"), [(1, 1, 2)]).post().wait()
+
+        self.assertEqual(self.store.read("x"), b"0bc3456789")
+
+    def test_an_object_onto_itself_is_refused(self):
+        """Proves: S-093 S-105"""
+        self.store.write("x", b"precious")
+        os.symlink("x", os.path.join(self.store.path, "same"))
+        os.link(os.path.join(self.store.path, "x"), os.path.join(self.store.path, "linked"))
+        for name in ("x", "same", "linked"):
+            with self.assertRaises(nixl.InvalidArgumentError):
+                nixl.transfer(self.store.object("x"), self.store.object(name))
+        self.assertEqual(self.store.read("x"), b"precious")
+
+    def test_a_disk_that_does_not_answer_stops_no_other_thread(self):
+        """Proves: S-086 S-094"""
+        code = (
+            "import nixl, os, sys, threading\n"
+            "store, size = nixl.FileBackend(sys.argv[1]), int(sys.argv[2])\n"
+            "store.write('x', bytes(size)); nixl.finalize()\n"
+            "nixl.initialize(decorators='fault:posix', **{'fault.hold_rate': '1'})\n"
+            "target = bytearray(size)\n"
+            "def move(): nixl.transfer(store.object('x'), target)\n"
+            "worker = threading.Thread(target=move, daemon=True)\n"
+            "worker.start(); worker.join(0.2)\n"
+            "print('alive', worker.is_alive(), flush=True); os._exit(0)\n")
+        for size in (100, 16384, 1 << 20):
+            with self.subTest(size=size):
+                process = child(code, self.store.path, str(size), timeout=20)
+                self.assertEqual(process.stdout, "alive True\n")
+
     def test_empty_objects(self):
         """Proves: S-105 S-092"""
         self.store.write("x", b"")

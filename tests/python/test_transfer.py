@@ -247,6 +247,47 @@ class InFlight(Case):
         gc.collect()
         self.assertIsNone(alive())
 
+    def test_a_wait_in_a_callback_says_busy_and_changes_nothing(self):
+        """Proves: C-02"""
+        nixl.finalize()
+        self.use_faults("posix", hold_rate="1")
+        store = nixl.FileBackend(self.scratch())
+        held, answers = nixl.transfer_async(self.source, store.object("x")), []
+
+        def callback(_transfer):
+            for wait in (held.wait, lambda: nixl.transfer(self.source, store.object("y"))):
+                try:
+                    answers.append(wait())
+                except nixl.BusyError as error:
+                    answers.append(error)
+
+        large = bytes(1 << 25)
+        nixl.transfer_async(large, bytearray(1 << 25), callback=callback)
+        self.assertTrue(until(lambda: len(answers) == 2))
+
+        self.assertEqual([type(answer) for answer in answers], [nixl.BusyError] * 2)
+        self.assertEqual(held.status, nixl.TransferStatus.IN_PROGRESS)
+        self.assertIn(self.end(held), CANCELLED_OR_NOT)
+
+    def test_a_callback_that_is_added_while_it_ends(self):
+        """Proves: S-087"""
+        from nixl import _handle
+        handle, seen, real = self.start(), [], _handle.Transfer._more
+
+        def more(transfer):  # the end is seen just before watch() adds its callback
+            _handle.Transfer._more = real
+            thread = threading.Thread(target=self.end, args=(handle,))
+            thread.start()
+            thread.join()
+            return real(transfer)
+
+        _handle.Transfer._more = more
+        self.addCleanup(setattr, _handle.Transfer, "_more", real)
+        handle.add_done_callback(seen.append)
+
+        self.assertTrue(until(lambda: seen, 5))
+        self.assertEqual(seen, [handle])
+
     def test_ctrl_c_ends_a_wait(self):
         """Proves: S-086"""
         code = (
@@ -270,10 +311,12 @@ class InFlight(Case):
             "nixl.initialize(decorators='fault:memcpy', **{'fault.hold_rate': '1'})\n"
             "print('waiting', flush=True)\n"
             "try:\n"
-            "    nixl.transfer(bytes(1 << 16), bytearray(1 << 16))\n"
+            "    nixl.transfer(bytes(%d), bytearray(%d))\n"
             "except KeyboardInterrupt:\n"
             "    print('interrupted')\n")
-        self.assertEqual(interrupted(code), "interrupted\n")
+        for size in (100, 1 << 16):
+            with self.subTest(size=size):
+                self.assertEqual(interrupted(code % (size, size)), "interrupted\n")
 
 
 def interrupted(code):

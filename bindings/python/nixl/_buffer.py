@@ -324,6 +324,9 @@ class Buffer:
     def __dlpack_device__(self):
         return (1, 0) if self._device < 0 else (2, self._device)
 
+    def __bytes__(self):
+        return self.tobytes()
+
     def __repr__(self):
         if not self._handle:
             return "<nixl.Buffer freed, was %s>" % size_text(self._size)
@@ -331,6 +334,18 @@ class Buffer:
         kind = " %s %s" % (self._layout.dtype, self._layout.shape) if self._layout else ""
         return "<nixl.Buffer %s %s%s%s>" % (
             size_text(self._size), where, kind, " read-only" if self._read_only else "")
+
+
+class StorageBuffer(Buffer):
+    """A Buffer over storage, opened for one end of a transfer.
+
+    A class of its own, so that one look tells transfers that may take long from copies in memory.
+    """
+
+    __slots__ = ("before_post",)  # what is to be called between the checks and the post, or None
+
+
+StorageBuffer.__name__ = StorageBuffer.__qualname__ = "Buffer"
 
 
 def size_text(size):

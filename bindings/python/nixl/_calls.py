@@ -7,17 +7,20 @@ rules:
 
 * ``start`` and ``start_waited`` return the request as an integer, or ``(status, request)`` when the
   status is not OK; the request is 0 when nothing was made.
-* ``wait`` takes nanoseconds (negative: no end) and lets Python's signal handlers run.
-* the interpreter's lock is released whenever a call may take more than some microseconds.
+* ``start``, ``start_waited`` and ``post`` are told how many bytes they move, or more than there
+  can be when an end is storage: small copies in memory are made with the interpreter's lock held,
+  everything else without it. Nothing ever waits with it.
+* ``wait`` takes nanoseconds (negative: no end); ``wait`` and ``start_waited`` let Python's signal
+  handlers run. An exception of a handler ends ``start_waited``'s transfer.
+* ``BUSY`` of a wait says that this thread cannot wait now, and nothing about the transfer.
 """
 
 import ctypes
 import os
 import time
 
-from ._library import PostOptions, address, functions
+from ._library import address, functions
 
-_WAIT = 1  # NIXL_POST_WAIT
 _SLICE_NS = 200000000  # a signal that arrives just before the wait must not be lost for ever
 
 
@@ -25,9 +28,7 @@ def _with_ctypes():
     transfer_start = functions["transfer_start"]
     request_wait = functions["request_wait"]
     request_post = functions["request_post"]
-    post_indexed_ = functions["request_post_indexed"]
-    waited = PostOptions(struct_size=ctypes.sizeof(PostOptions), flags=_WAIT)
-    waited_pointer = ctypes.pointer(waited)
+    request_release = functions["request_release"]
     now_ns = time.monotonic_ns
     byref, handle = ctypes.byref, ctypes.c_uint64
 
@@ -38,14 +39,17 @@ def _with_ctypes():
 
     def start_waited(context, source, target, size):
         request = handle()
-        status = transfer_start(context, source, target, waited_pointer, byref(request))
+        status = transfer_start(context, source, target, None, byref(request))
+        if not status:
+            try:
+                status = wait(context, request.value, -1)
+            except BaseException:
+                request_release(context, request.value)
+                raise
         return (status, request.value) if status else request.value
 
     def post(context, request, size):
         return request_post(context, request, None)
-
-    def post_indexed(context, request, source, target, count):
-        return post_indexed_(context, request, source or None, target or None, count, None)
 
     def wait(context, request, timeout_ns):
         end = now_ns() + timeout_ns if timeout_ns >= 0 else None
@@ -57,8 +61,7 @@ def _with_ctypes():
             if status not in (1, -1):  # neither in progress nor interrupted
                 return status
 
-    return (start, start_waited, post, post_indexed, functions["request_poll"], wait,
-            functions["request_release"])
+    return start, start_waited, post, functions["request_poll"], wait, request_release
 
 
 def _load_hot(choice):
@@ -77,10 +80,9 @@ def _load_hot(choice):
 def _with_hot(choice):
     module = _load_hot(choice)
     module.bind(*[address(name) for name in (
-        "transfer_start", "request_post", "request_post_indexed", "request_poll", "request_wait",
-        "request_release")])
-    return module, (module.start, module.start_waited, module.post, module.post_indexed,
-                    module.poll, module.wait, module.release)
+        "transfer_start", "request_post", "request_poll", "request_wait", "request_release")])
+    return module, (
+        module.start, module.start_waited, module.post, module.poll, module.wait, module.release)
 
 
 def _choose():
@@ -95,4 +97,4 @@ def _choose():
         return None, _with_ctypes()
 
 
-hot_module, (start, start_waited, post, post_indexed, poll, wait, release) = _choose()
+hot_module, (start, start_waited, post, poll, wait, release) = _choose()

@@ -5,7 +5,7 @@ import ctypes
 import os
 
 from . import _arrays, _errors, _runtime
-from ._buffer import FILE, READ_ONLY, Buffer
+from ._buffer import FILE, READ_ONLY, Buffer, StorageBuffer
 from ._library import functions
 from ._transfer import transfer
 
@@ -19,7 +19,9 @@ def open_storage(path, kind, offset, size, flags):
     handle = ctypes.c_uint64()
     _errors.check(functions["buffer_open"](
         _runtime.context(), os.fsencode(path), kind, offset, size, flags, ctypes.byref(handle)))
-    buffer = Buffer._made(handle.value, None, False, 0, 0, kind, -1, bool(flags & READ_ONLY), None)
+    buffer = StorageBuffer._made(
+        handle.value, None, False, 0, 0, kind, -1, bool(flags & READ_ONLY), None)
+    buffer.before_post = None
     buffer._size = buffer._describe().bytes
     return buffer
 
@@ -150,7 +152,9 @@ class FileBackend:
     def object(self, name):
         """A file of the store as ``src`` or ``dst`` of a transfer.
 
-        As ``dst`` it is written in place, not replaced at once as ``write`` does it.
+        As ``dst`` it is written in place, not replaced at once as ``write`` does it. What it holds
+        beyond the new bytes is cut off when the transfer starts; a call that is refused leaves it
+        as it was.
         """
         return FileObject(self._path_of(name))
 
@@ -204,17 +208,72 @@ class FileObject:
         except OSError as error:
             raise _from_os(self.path, error) from None
 
-    def _nixl_end(self, role, size):
-        if role == "src":
-            length = self.size
-            if not length:  # a range of no bytes means "to the end" to the library
-                return Buffer.from_host(b"")
-            return open_storage(self.path, FILE, 0, length, READ_ONLY)
+    def _nixl_source(self):
+        length = self.size
+        if not length:  # a range of no bytes means "to the end" to the library
+            return Buffer.from_host(b"")
+        return open_storage(self.path, FILE, 0, length, READ_ONLY)
+
+    def _nixl_target(self, size, source):
+        """Opens it for ``size`` bytes of ``source`` and changes nothing of it yet."""
+        if isinstance(source, FileObject) and _is_same(self.path, source.path):
+            raise _errors.InvalidArgumentError(
+                "%s is source and target of one transfer" % self.path)
         _make_folder(os.path.dirname(self.path))
-        return open_storage(self.path, FILE, 0, size, CREATE | TRUNCATE)
+        while True:
+            cut = _Cut(self.path, size)
+            buffer = open_storage(self.path, FILE, 0, size, CREATE)
+            if cut.is_of(self.path):  # else write() has put another file there between the two
+                buffer.before_post = cut
+                return buffer
+
+    def _nixl_plan(self, size):
+        """A target like this one that can be asked about without touching the file."""
+        if os.path.exists(self.path):
+            return open_storage(self.path, FILE, 0, size, 0)
+        descriptor = os.memfd_create("nixl-plan", os.MFD_CLOEXEC)
+        try:
+            return open_storage("/proc/self/fd/%d" % descriptor, FILE, 0, size, 0)
+        finally:
+            os.close(descriptor)
 
     def __repr__(self):
         return "<nixl.FileObject %s>" % self.path
+
+
+class _Cut:
+    """Cuts off what a file holds beyond its new bytes, when the transfer starts."""
+
+    def __init__(self, path, size):
+        self.path, self.size, self.descriptor = path, size, -1
+        try:
+            self.descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise _from_os(path, error) from None
+
+    def is_of(self, path):
+        try:
+            return os.path.samestat(os.fstat(self.descriptor), os.stat(path))
+        except FileNotFoundError:
+            return False
+
+    def __call__(self):
+        try:
+            if os.fstat(self.descriptor).st_size > self.size:
+                os.ftruncate(self.descriptor, self.size)
+        except OSError as error:
+            raise _from_os(self.path, error) from None
+
+    def __del__(self):
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+
+
+def _is_same(path, other):
+    try:
+        return os.path.samefile(path, other)
+    except OSError:
+        return False  # one of them is not there
 
 
 def _range_of(path, offset, size):

@@ -52,12 +52,13 @@ class Transfer:
         return self._extra
 
     def _finish(self, code):
-        """Notes the end, once."""
+        """Notes the end, once, and runs the callbacks that are there by now."""
         if self._code is None:
             self._code = code
-            callbacks = self._extra.pop("callbacks", None) if self._extra else None
-            if callbacks:
-                _watch.run_callbacks(self, callbacks)
+        # Taken whole by one thread; watch() may add one to a transfer whose end was noted already.
+        callbacks = self._extra.pop("callbacks", None) if self._extra else None
+        if callbacks:
+            _watch.run_callbacks(self, callbacks)
 
     def _now(self):
         """The final status of the C ABI, or None while it goes on."""
@@ -88,12 +89,17 @@ class Transfer:
         Returns:
             The ``TransferStatus``. ``TIMEOUT`` when ``timeout`` passed; the transfer goes on then.
             A failure does not raise: see ``status``, ``error`` and ``raise_if_failed()``.
+
+        Raises:
+            BusyError: In a callback on the thread that would have to finish it.
         """
         if self._code is None:
             nanoseconds = -1 if timeout is None else max(0, int(timeout * 1e9))
             code = _wait(self._context, self._request, nanoseconds)
             if code in GOING_ON:
                 return TransferStatus.TIMEOUT
+            if code == _errors.BUSY:
+                raise _errors.last(code)
             self._finish(code)
         return _STATUS.get(self._code, _FAILED)
 

@@ -25,11 +25,12 @@
 static nixl_status (*transfer_start)(nixl_context, nixl_buffer, nixl_buffer,
                                      const nixl_post_options*, nixl_request*);
 static nixl_status (*request_post)(nixl_context, nixl_request, const nixl_post_options*);
-static nixl_status (*request_post_indexed)(nixl_context, nixl_request, const uint32_t*,
-                                           const uint32_t*, uint64_t, const nixl_post_options*);
 static nixl_status (*request_poll)(nixl_context, nixl_request);
 static nixl_status (*request_wait)(nixl_context, nixl_request, int64_t);
 static nixl_status (*request_release)(nixl_context, nixl_request);
+
+static nixl_status wait_in_slices(nixl_context context, nixl_request request, nixl_status status,
+                                  int64_t timeout_ns);
 
 /* Fills `out` with the `count` arguments; 0 and an exception when they are not that many integers.
  */
@@ -51,34 +52,19 @@ static int read_numbers(PyObject* args, uint64_t* out, Py_ssize_t count) {
     memcpy(&name, &(number), sizeof name)
 
 static PyObject* bind(PyObject* self, PyObject* args) {
-    uint64_t n[6];
+    uint64_t n[5];
     (void)self;
-    if (!read_numbers(args, n, 6))
+    if (!read_numbers(args, n, 5))
         return NULL;
     memcpy(&transfer_start, &n[0], sizeof transfer_start);
     memcpy(&request_post, &n[1], sizeof request_post);
-    memcpy(&request_post_indexed, &n[2], sizeof request_post_indexed);
-    memcpy(&request_poll, &n[3], sizeof request_poll);
-    memcpy(&request_wait, &n[4], sizeof request_wait);
-    memcpy(&request_release, &n[5], sizeof request_release);
+    memcpy(&request_poll, &n[2], sizeof request_poll);
+    memcpy(&request_wait, &n[3], sizeof request_wait);
+    memcpy(&request_release, &n[4], sizeof request_release);
     Py_RETURN_NONE;
 }
 
-static PyObject* start_with(PyObject* args, const nixl_post_options* options) {
-    uint64_t n[4];
-    if (!read_numbers(args, n, 4))
-        return NULL;
-    HANDLE(nixl_context, context, n[0]);
-    HANDLE(nixl_buffer, source, n[1]);
-    HANDLE(nixl_buffer, target, n[2]);
-    nixl_request request = {0, 0};
-    nixl_status status;
-    if (n[3] <= LOCKED_COPY_BYTES) {
-        status = transfer_start(context, source, target, options, &request);
-    } else {
-        Py_BEGIN_ALLOW_THREADS status = transfer_start(context, source, target, options, &request);
-        Py_END_ALLOW_THREADS
-    }
+static PyObject* started(nixl_status status, nixl_request request) {
     uint64_t number;
     memcpy(&number, &request, sizeof number);
     if (status == NIXL_OK)
@@ -87,14 +73,52 @@ static PyObject* start_with(PyObject* args, const nixl_post_options* options) {
 }
 
 static PyObject* start(PyObject* self, PyObject* args) {
+    uint64_t n[4];
     (void)self;
-    return start_with(args, NULL);
+    if (!read_numbers(args, n, 4))
+        return NULL;
+    HANDLE(nixl_context, context, n[0]);
+    HANDLE(nixl_buffer, source, n[1]);
+    HANDLE(nixl_buffer, target, n[2]);
+    nixl_request request = {0, 0};
+    nixl_status status;
+    if (n[3] <= LOCKED_COPY_BYTES) {
+        status = transfer_start(context, source, target, NULL, &request);
+    } else {
+        Py_BEGIN_ALLOW_THREADS status = transfer_start(context, source, target, NULL, &request);
+        Py_END_ALLOW_THREADS
+    }
+    return started(status, request);
 }
 
+/* A small copy is over when it was posted; whatever is not waits without the interpreter's lock. */
 static PyObject* start_waited(PyObject* self, PyObject* args) {
     static const nixl_post_options waited = {.struct_size = sizeof waited, .flags = NIXL_POST_WAIT};
+    uint64_t n[4];
     (void)self;
-    return start_with(args, &waited);
+    if (!read_numbers(args, n, 4))
+        return NULL;
+    HANDLE(nixl_context, context, n[0]);
+    HANDLE(nixl_buffer, source, n[1]);
+    HANDLE(nixl_buffer, target, n[2]);
+    nixl_request request = {0, 0};
+    nixl_status status;
+    if (n[3] <= LOCKED_COPY_BYTES) {
+        status = transfer_start(context, source, target, NULL, &request);
+        if (status == NIXL_OK)
+            status = request_poll(context, request);
+    } else {
+        Py_BEGIN_ALLOW_THREADS status = transfer_start(context, source, target, &waited, &request);
+        Py_END_ALLOW_THREADS
+    }
+    if (status == NIXL_IN_PROGRESS || status == NIXL_INTERRUPTED) {
+        status = wait_in_slices(context, request, status, -1);
+        if (PyErr_Occurred()) { /* Ctrl-C: nobody will want the bytes */
+            request_release(context, request);
+            return NULL;
+        }
+    }
+    return started(status, request);
 }
 
 static PyObject* post(PyObject* self, PyObject* args) {
@@ -114,20 +138,6 @@ static PyObject* post(PyObject* self, PyObject* args) {
     return PyLong_FromLong(status);
 }
 
-static PyObject* post_indexed(PyObject* self, PyObject* args) {
-    uint64_t n[5];
-    (void)self;
-    if (!read_numbers(args, n, 5))
-        return NULL;
-    HANDLE(nixl_context, context, n[0]);
-    HANDLE(nixl_request, request, n[1]);
-    nixl_status status;
-    Py_BEGIN_ALLOW_THREADS status =
-        request_post_indexed(context, request, (const uint32_t*)(uintptr_t)n[2],
-                             (const uint32_t*)(uintptr_t)n[3], n[4], NULL);
-    Py_END_ALLOW_THREADS return PyLong_FromLong(status);
-}
-
 static PyObject* poll_request(PyObject* self, PyObject* args) {
     uint64_t n[2];
     (void)self;
@@ -144,15 +154,9 @@ static int64_t now_ns(void) {
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-static PyObject* wait_request(PyObject* self, PyObject* args) {
-    uint64_t n[3];
-    (void)self;
-    if (!read_numbers(args, n, 3))
-        return NULL;
-    HANDLE(nixl_context, context, n[0]);
-    HANDLE(nixl_request, request, n[1]);
-    const int64_t timeout_ns = (int64_t)n[2];
-    nixl_status status = request_poll(context, request);
+/* From `status` on; with an exception set when a signal handler raised one. */
+static nixl_status wait_in_slices(nixl_context context, nixl_request request, nixl_status status,
+                                  int64_t timeout_ns) {
     const int64_t end_ns = status == NIXL_IN_PROGRESS && timeout_ns > 0 ? now_ns() + timeout_ns : 0;
     while ((status == NIXL_IN_PROGRESS || status == NIXL_INTERRUPTED) && timeout_ns != 0) {
         int64_t left_ns = WAIT_SLICE_NS;
@@ -164,9 +168,21 @@ static PyObject* wait_request(PyObject* self, PyObject* args) {
                 left_ns = until_end_ns;
         }
         Py_BEGIN_ALLOW_THREADS status = request_wait(context, request, left_ns);
-        Py_END_ALLOW_THREADS if (PyErr_CheckSignals() != 0) return NULL;
+        Py_END_ALLOW_THREADS if (PyErr_CheckSignals() != 0) break;
     }
-    return PyLong_FromLong(status == NIXL_INTERRUPTED ? NIXL_IN_PROGRESS : status);
+    return status == NIXL_INTERRUPTED ? NIXL_IN_PROGRESS : status;
+}
+
+static PyObject* wait_request(PyObject* self, PyObject* args) {
+    uint64_t n[3];
+    (void)self;
+    if (!read_numbers(args, n, 3))
+        return NULL;
+    HANDLE(nixl_context, context, n[0]);
+    HANDLE(nixl_request, request, n[1]);
+    const nixl_status status =
+        wait_in_slices(context, request, request_poll(context, request), (int64_t)n[2]);
+    return PyErr_Occurred() ? NULL : PyLong_FromLong(status);
 }
 
 static PyObject* release(PyObject* self, PyObject* args) {
@@ -229,7 +245,6 @@ static PyMethodDef METHODS[] = {
     {"start", start, METH_VARARGS, "context, source, target, bytes"},
     {"start_waited", start_waited, METH_VARARGS, "context, source, target, bytes"},
     {"post", post, METH_VARARGS, "context, request, bytes"},
-    {"post_indexed", post_indexed, METH_VARARGS, "context, request, source, target, count"},
     {"poll", poll_request, METH_VARARGS, "context, request"},
     {"wait", wait_request, METH_VARARGS, "context, request, timeout_ns"},
     {"release", release, METH_VARARGS, "context, request"},

@@ -3,10 +3,12 @@
 
 import ctypes
 
-from . import _arrays, _calls, _errors, _watch
+from . import _arrays, _calls, _errors, _runtime, _watch
 from ._library import RequestDescription, functions
 from ._handle import GOING_ON, Transfer, settle_finished
-from ._transfer import carry_layout, ends, options_of, refused
+from ._buffer import StorageBuffer
+from ._transfer import (
+    carry_layout, ends, locked_size, options_of, prepare_target, refused)
 
 _post, _poll, _new = _calls.post, _calls.poll, object.__new__
 
@@ -16,7 +18,7 @@ class Prepared:
     ``prepare``."""
 
     __slots__ = ("_context", "_request", "_ends", "_rows", "_lists", "_bytes", "_unsettled",
-                 "__weakref__")
+                 "_target", "__weakref__")
 
     def __init__(self, context, request, both_ends, rows, size):
         self._context = context
@@ -25,6 +27,9 @@ class Prepared:
         self._rows = rows  # (memory, address, rows, columns) of the runs, or None: everything
         self._lists = None  # the request over two block lists, made at the first post with indices
         self._bytes = size
+        # A file that every post may have to cut; runs leave alone what lies beside them.
+        self._target = both_ends[1] if rows is None and (
+            both_ends[1].__class__ is StorageBuffer) else None
         self._unsettled = None  # the last post, until its end was seen
 
     def post(self, indices=None, *, target_indices=None, deadline=None, stream=None, callback=None,
@@ -50,6 +55,8 @@ class Prepared:
         """
         if self._unsettled is not None:
             self._settle_last()
+        if self._target is not None:
+            prepare_target(self._target)
         if indices is None and deadline is None and stream is None and callback is None and (
                 path_policy is None and target_indices is None):
             status = _post(self._context, self._request, self._bytes)
@@ -125,7 +132,8 @@ class Prepared:
             unsettled = self._unsettled
         except AttributeError:
             return  # never made
-        if unsettled is not None and unsettled._code is None and not _watch.runtime_is_over():
+        if unsettled is not None and unsettled._code is None and not _runtime.is_foreign(
+                self._context):
             code = _calls.poll(self._context, unsettled._request)
             if code in GOING_ON:
                 _watch.adopt_prepared(self, unsettled)
@@ -319,7 +327,10 @@ def prepare(src, dst, runs=None):
         carry_layout(src, dst)
     description = RequestDescription(struct_size=ctypes.sizeof(RequestDescription))
     functions["request_describe"](src._context, request, ctypes.byref(description))
-    return Prepared(src._context, request.value, (src, dst), rows, description.bytes_wanted)
+    size = description.bytes_wanted
+    if locked_size(src, dst) > size:  # storage
+        size = locked_size(src, dst)
+    return Prepared(src._context, request.value, (src, dst), rows, size)
 
 
 def _kept(rows):

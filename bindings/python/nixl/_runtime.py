@@ -10,11 +10,14 @@ from ._library import Setting, functions
 
 _lock = RLock()
 _context = 0  # 0: not open as far as Python knows
+_closing = False  # a thread is in finalize()
+_exiting = False
+_given = None  # the settings that it was opened with
+_foreign = set()  # contexts of the process that this one was forked from
 _closing_waits_for_views = False
 _registered = False
 _telemetry = None  # asked for before the context was open
 pending = {}  # settings given to configure() before the context was open
-forked = False  # this process is a child of the one that opened the library
 at_fork = []  # functions that forget what belongs to threads of the parent
 before_close = []  # functions that settle what would not survive the close
 views = {}  # by id: weak references of arrays over memory that the library owns
@@ -65,7 +68,7 @@ def context():
 
 
 def _open(settings):
-    global _context, _closing_waits_for_views
+    global _context, _closing_waits_for_views, _given
     with _lock:
         if _context and not settings:
             return _context
@@ -84,6 +87,7 @@ def _open(settings):
             _log.detach()
             raise error
         _context = handle.value
+        _given = merged
         _closing_waits_for_views = False
         _after_open()
         return _context
@@ -111,6 +115,8 @@ def initialize(backend=None, enable_gpu=None, log_level=None, **settings):
             of this and ``NIXL_LOG_LEVEL`` counts. **settings: Any other setting that ``nixl-info
             --config`` lists.
 
+    Without arguments it is content with whatever is set up already.
+
     Raises:
         AlreadyExistsError: It is set up with other settings; ``finalize()`` first.
         InvalidArgumentError: An unknown setting (with the closest known name) or a bad value.
@@ -119,12 +125,19 @@ def initialize(backend=None, enable_gpu=None, log_level=None, **settings):
     given = {name: value for name, value in given.items() if value is not None}
     given.update(settings)
     with _lock:
-        if _context:  # twice with the same settings is fine, and the library is the judge
-            array, count = setting_array({**pending, **given})
+        if _context:
+            wanted = {**pending, **given}
+            if not given or _texts(wanted) == _texts(_given or {}):
+                return
+            array, count = setting_array(wanted)  # 2MB may be 2097152: the library is the judge
             handle = ctypes.c_uint64()
             _errors.check(functions["default_open"](array, count, ctypes.byref(handle)))
         else:
             _open(given)
+
+
+def _texts(settings):
+    return {name: text_of(name, value) for name, value in settings.items()}
 
 
 def finalize():
@@ -133,42 +146,75 @@ def finalize():
 
     Memory that the library owns and that a NumPy array or tensor still looks at stays until the
     last of them is gone; the library closes then. ``initialize()`` may follow.
+
+    Raises:
+        BusyError: In the callback of a transfer.
     """
-    global _context, _closing_waits_for_views, _telemetry
+    _check_not_in_callback()
+    _finalize(True)
+
+
+def _check_not_in_callback():
+    from . import _watch
+    if _watch.is_in_callback():
+        raise _errors.BusyError("nixl cannot be finalized in a callback of one of its transfers",
+                                hint="let another thread do it")
+
+
+def _finalize(warn):
+    """Closes it, or leaves that to the last array. What waits, waits without the lock: callbacks
+    that run meanwhile may use the library and must not wait for this thread."""
+    global _context, _closing, _closing_waits_for_views, _given, _telemetry
     with _lock:
-        if not _context:
+        if not _context or _closing:
             return
+        _closing = True
+    try:
         for settle in before_close:
             settle()
-        _context = 0
+    except BaseException:  # Ctrl-C: it stays open
+        _closing = False
+        raise
+    with _lock:
+        context, _context = _context, 0
+        _closing = False
         _telemetry = None
+        _given = None
         pending.clear()
-        if views:
-            _closing_waits_for_views = True
-            from . import _log
-            _log.say("warning", "finalize: %d arrays or tensors still use memory of nixl; closing "
-                     "when the last one is gone", len(views))
-            return
-        _close()
+        left = len(views)
+        _closing_waits_for_views = left != 0
+    if not left:
+        _close(context)
+    elif warn:
+        from . import _log
+        _log.say("warning", "finalize: %d arrays or tensors still use memory of nixl; closing "
+                 "when the last one is gone", left)
 
 
-def _close():
+def _close(context):
+    global _context
     from . import _log
-    try:
-        status = functions["default_close"]()
-    finally:
-        _log.detach()
-    if status not in (_errors.OK, _errors.STALE):
-        raise _errors.last(status)
+    status = functions["default_close"]()
+    with _lock:
+        if status in (_errors.OK, _errors.STALE):
+            if not _context:  # else a callback has opened it again
+                _log.detach()
+            return
+        if not _context:
+            _context = context  # refused: it is open still
+    raise _errors.last(status)
 
 
 def view_gone():
     """The last array that looked at some memory of the library is gone."""
     global _closing_waits_for_views
+    if _exiting or views:
+        return
     with _lock:
-        if _closing_waits_for_views and not views and not _context:
-            _closing_waits_for_views = False
-            _close()
+        if not _closing_waits_for_views or _context:
+            return
+        _closing_waits_for_views = False
+    _close(0)
 
 
 def remember_telemetry(enabled):
@@ -181,21 +227,30 @@ def telemetry_wanted():
 
 
 def _at_exit():
+    global _exiting
+    from . import _log
+    _exiting = True  # arrays that live on go with the process, and nobody needs to hear of them
     try:
-        finalize()
+        for _again in (1, 2):  # a callback may have opened it once more
+            _finalize(False)
     except _errors.NIXLError as error:
-        from . import _log
         _log.say("error", "finalize at exit: %s", error)
     finally:
-        from . import _log
         _log.detach()
 
 
+def is_foreign(context):
+    """Whether handles of this context belong to the process that this one was forked from."""
+    return context in _foreign
+
+
 def _after_fork():
-    # The lock may have been held by a thread that does not exist here. Everything else stays as it
-    # is: the library itself answers with a clear error in the child.
-    global _lock, forked
+    # The lock may have been held by a thread that does not exist here. The library itself answers
+    # calls on the parent's context with a clear error in the child.
+    global _lock, _closing
     _lock = RLock()
-    forked = True
+    _closing = False
+    if _context:
+        _foreign.add(_context)
     for forget in at_fork:
         forget()

@@ -4,7 +4,7 @@
 import ctypes
 
 from . import _calls, _errors, _runtime, _watch
-from ._buffer import Buffer
+from ._buffer import Buffer, StorageBuffer
 from ._handle import GOING_ON, OwnTransfer, read_path, settle_finished
 from ._library import PostOptions, functions
 
@@ -19,7 +19,7 @@ def _end(thing, role):
         return thing
     if thing is None:
         raise TypeError("%s is None; pass a Buffer, an array or bytes" % role)
-    if hasattr(thing, "_nixl_end"):
+    if hasattr(thing, "_nixl_source"):
         return thing
     try:
         return Buffer.from_host(thing)
@@ -27,14 +27,34 @@ def _end(thing, role):
         raise TypeError("%s: %s" % (role, error)) from None
 
 
-def ends(src, dst):
-    """Both ends as Buffers; storage objects are opened now that the other end's size is known."""
-    src, dst = _end(src, "src"), _end(dst, "dst")
-    if not isinstance(src, Buffer):
-        src = src._nixl_end("src", None)
+def ends(src, dst, plan=False):
+    """Both ends as Buffers; storage objects are opened now that the other end's size is known.
+
+    With ``plan`` nothing is made or changed for the target.
+    """
+    given, dst = _end(src, "src"), _end(dst, "dst")
+    src = given if isinstance(given, Buffer) else given._nixl_source()
     if not isinstance(dst, Buffer):
-        dst = dst._nixl_end("dst", src._size)
+        if not src._handle:
+            raise _errors.StaleError("src: the buffer was freed", hint="make a new one")
+        dst = dst._nixl_plan(src._size) if plan else dst._nixl_target(src._size, given)
     return src, dst
+
+
+def prepare_target(dst):
+    """What is to happen to the target after every check and before the post."""
+    if dst.__class__ is StorageBuffer and dst.before_post is not None:
+        dst.before_post()
+
+
+_ALWAYS_UNLOCKED = 1 << 63
+
+
+def locked_size(src, dst):
+    """How many bytes the calls are told: those of storage never keep the interpreter's lock."""
+    if src.__class__ is StorageBuffer or dst.__class__ is StorageBuffer:
+        return _ALWAYS_UNLOCKED
+    return src._size
 
 
 def refused(src, dst, error):
@@ -84,6 +104,7 @@ def _start_with_options(src, dst, options, callback):
     request = _make(src, dst)
     result = OwnTransfer(src._context, request, (src, dst), None)
     try:
+        prepare_target(dst)
         if callback is None:
             _errors.check(functions["request_post"](src._context, request, ctypes.byref(options)))
         else:
@@ -97,12 +118,12 @@ def _start_with_options(src, dst, options, callback):
 def _started(src, dst, start):
     """Starts with one of the fast calls, making room when all request slots are taken."""
     for _attempt in (1, 2):
-        result = start(src._context, src._handle, dst._handle, src._size)
+        result = start(src._context, src._handle, dst._handle, locked_size(src, dst))
         if result.__class__ is int:
             return OwnTransfer(src._context, result, (src, dst), None)
         status, request = result
         if request:
-            code = None if status in GOING_ON else status
+            code = None if status in GOING_ON or status == _errors.BUSY else status
             return OwnTransfer(src._context, request, (src, dst), code)
         error = _errors.last(status)
         if status != _errors.AGAIN or not settle_finished():
@@ -149,7 +170,10 @@ def transfer(src, dst, *, deadline=None, stream=None, path_policy=None):
     """
     if src.__class__ is not Buffer or dst.__class__ is not Buffer:
         src, dst = ends(src, dst)
-    if deadline is None and stream is None and path_policy is None:
+        simple = src.__class__ is Buffer and dst.__class__ is Buffer
+    else:
+        simple = True
+    if simple and deadline is None and stream is None and path_policy is None:
         request = _start_waited(src._context, src._handle, dst._handle, src._size)
         if request.__class__ is int:
             result = OwnTransfer(src._context, request, (src, dst), 0)
@@ -158,6 +182,10 @@ def transfer(src, dst, *, deadline=None, stream=None, path_policy=None):
             return result
         if request[1]:
             status = request[0]
+            if status == _errors.BUSY:  # in a callback on the thread that would have to finish it
+                error = _errors.last(status)
+                OwnTransfer(src._context, request[1], (src, dst), None).cancel()
+                raise error
             result = OwnTransfer(
                 src._context, request[1], (src, dst), None if status in GOING_ON else status)
         elif request[0] == _errors.AGAIN:
@@ -193,7 +221,8 @@ def transfer_async(src, dst, *, deadline=None, stream=None, path_policy=None, ca
         A ``Transfer`` to wait for, ask or ``await``.
     """
     src, dst = ends(src, dst)
-    if deadline is None and stream is None and path_policy is None and callback is None:
+    if deadline is None and stream is None and path_policy is None and callback is None and (
+            dst.__class__ is Buffer):
         result = _started(src, dst, _start)
     else:
         result = _start_with_options(src, dst, options_of(deadline, stream, path_policy), callback)
@@ -208,7 +237,7 @@ def explain(src, dst, size=None):
         A dict with the path's ``name``, its legs and expected rate, and for each better path why it
         is not possible.
     """
-    src, dst = ends(src, dst)
+    src, dst = ends(src, dst, plan=True)
     if not src._handle or not dst._handle:
         raise refused(src, dst, None)
     return read_path(functions["explain"], src._context, src._handle, dst._handle,
@@ -223,7 +252,7 @@ def transfer_range(src, src_offset, dst, dst_offset, size):
     if status:
         raise refused(src, dst, _errors.last(status))
     result = OwnTransfer(src._context, request.value, (src, dst), None)
-    status = _calls.post(src._context, request.value, size)
+    status = _calls.post(src._context, request.value, locked_size(src, dst))
     if status:
         result._code = status
         raise refused(src, dst, _errors.last(status))

@@ -8,7 +8,7 @@ something to wait for.
 """
 
 import ctypes
-from _thread import RLock, start_new_thread
+from _thread import RLock, allocate_lock, get_ident, start_new_thread
 
 from . import _calls, _errors, _runtime
 from ._library import DONE, functions
@@ -22,6 +22,9 @@ _watched = []  # transfers with callbacks, and dropped ones
 _running = False
 _posted = {}  # number -> (transfer, callback) of posts whose callback the library will make
 _numbers = iter(range(1, 1 << 62))
+_calling = {}  # number of a post -> the thread that its callback runs on
+_callback_ended = allocate_lock()  # released whenever one has returned
+_callback_ended.acquire()
 
 
 def run_callbacks(transfer, callbacks):
@@ -39,10 +42,24 @@ def run_callbacks(transfer, callbacks):
 @DONE
 def _done(user, _request, code):
     with _lock:
-        transfer, callback = _posted.pop(user, (None, None))
-    if transfer is not None:
+        transfer, callback = _posted.get(user, (None, None))
+        if transfer is None:
+            return
+        _calling[user] = get_ident()
+    try:
         transfer._finish(code)
         run_callbacks(transfer, [callback])
+    finally:
+        with _lock:
+            _posted.pop(user, None)  # only now: finalize() waits for callbacks to return
+            _calling.pop(user, None)
+            if _callback_ended.locked():
+                _callback_ended.release()
+
+
+def is_in_callback():
+    """Whether this thread runs a callback that the library called."""
+    return get_ident() in _calling.values()
 
 
 _DONE_ADDRESS = ctypes.cast(_done, ctypes.c_void_p).value
@@ -117,11 +134,6 @@ def adopt_prepared(prepared, transfer):
         _ensure_thread()
 
 
-def runtime_is_over():
-    """Whether handles of this process's library have no meaning any more."""
-    return _runtime.forked
-
-
 def tell(code):
     if code not in (_errors.OK, _errors.CANCELLED, _errors.STALE):
         from . import _log
@@ -130,7 +142,7 @@ def tell(code):
 
 def adopt(transfer):
     """Takes over a handle that is being dropped. False when its transfer has ended."""
-    if _runtime.forked:
+    if _runtime.is_foreign(transfer._context):
         return False  # it is the parent's
     code = _calls.poll(transfer._context, transfer._request)
     if code not in (_errors.IN_PROGRESS, _errors.INTERRUPTED):
@@ -193,11 +205,15 @@ def drain(seconds):
     end = time.monotonic() + seconds()
     while time.monotonic() < end:
         with _lock:
-            entries = _watched[:] + [transfer for transfer, _ in _posted.values()]
-        if not entries:
-            return
-        _calls.wait(entries[0]._context, entries[0]._request, _SLICE_NS)
-        _sweep()
+            entries = _watched[:] + [transfer for number, (transfer, _) in _posted.items()
+                                     if number not in _calling]
+            if not entries and not _calling:
+                return
+        if entries:
+            _calls.wait(entries[0]._context, entries[0]._request, _SLICE_NS)
+            _sweep()
+        else:
+            _callback_ended.acquire(timeout=max(0, min(0.1, end - time.monotonic())))
 
 
 def _after_fork():
@@ -206,6 +222,7 @@ def _after_fork():
     _running = False
     _watched.clear()
     _posted.clear()
+    _calling.clear()
 
 
 _runtime.at_fork.append(_after_fork)
