@@ -297,6 +297,49 @@ class Blocks(Case):
         self.assertEqual(device.read_block(3, into=target), 1024)
         self.assertEqual(target, bytes(range(256)) * 4)
 
+    def test_nothing_ever_makes_a_file_shorter(self):
+        """Proves: C-26 S-100"""
+        one, other = nixl.BlockBackend(self.path), nixl.BlockBackend(self.path)
+        one.write_block(99, b"A" * 4096)
+        other.write_block(20, b"B")
+        one.write_block(1000, b"")
+
+        self.assertEqual((len(self.content()), one.size, other.size), (409600, 409600, 409600))
+        self.assertEqual(other.read_block(99), b"A" * 4096)
+        with self.assertRaises(nixl.OutOfRangeError):
+            other.read_block(100)
+
+    def test_threads_that_make_it_grow(self):
+        """Proves: C-26 S-094"""
+        with open(self.path, "wb"):
+            pass
+        device, failures = nixl.BlockBackend(self.path), []
+
+        def work(number):
+            try:
+                for block in range(100):
+                    device.write_block(number * 100 + block, bytes([number + 1]) * 4096)
+            except BaseException as error:
+                failures.append(error)
+
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        self.assertEqual(failures, [])
+        self.assertEqual(self.content(), b"".join(
+            bytes([number + 1]) * 409600 for number in range(4)))
+
+    def test_closed(self):
+        """Proves: C-26"""
+        device = nixl.BlockBackend(self.path)
+        device.close()
+        for call in (lambda: device.write_block(0, b"1"), lambda: device.read_block(0)):
+            with self.assertRaises(nixl.StaleError):
+                call()
+
     def test_a_file_grows_by_whole_blocks(self):
         """Proves: C-26 S-100"""
         with open(self.path, "wb"):
