@@ -46,6 +46,11 @@ class Buffer {
         return wrap(const_cast<void*>(address), bytes, type, NIXL_BUFFER_READ_ONLY, context,
                     device);
     }
+    /// No memory: `bytes` must be 0.
+    static Buffer from_host(std::nullptr_t, std::size_t bytes, MemoryType type = MemoryType::HOST,
+                            nixl_context context = default_context(), int device = 0) {
+        return wrap(nullptr, bytes, type, 0, context, device);
+    }
     /// Zeroed memory that the library owns.
     static Buffer allocate(std::size_t bytes, MemoryType type = MemoryType::HOST, int device_id = 0,
                            nixl_context context = default_context()) {

@@ -69,6 +69,11 @@ inline void complain(const char* what, const char* why) noexcept {
     std::fprintf(stderr, "nixl: ERROR: %s: %s\n", what, why);
 }
 
+/// For what goes on, but not as it was asked for.
+inline void warn(const std::string& what) noexcept {
+    std::fprintf(stderr, "nixl: WARN: %s\n", what.c_str());
+}
+
 /// Calls read(out, capacity, needed) until the text fits, and returns it.
 template <typename Read> std::string read_text(Read read) {
     std::string text(1024, '\0');

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <memory>
 
 #include <nixl/buffer.hpp>
@@ -38,7 +39,10 @@ class Operation {
     ~Operation() {
         const nixl_status end = wait(-1);
         // STALE: the context was closed meanwhile, which says nothing about the transfer.
-        if (!seen.load(std::memory_order_relaxed) && is_failure(end) && end != NIXL_STALE)
+        if (end == NIXL_BUSY) // releasing it cancels it
+            complain("a transfer is cancelled", "its last handle was dropped in a callback that "
+                                                "cannot wait for its end");
+        else if (!seen.load(std::memory_order_relaxed) && is_failure(end) && end != NIXL_STALE)
             complain("a transfer failed and nobody looked", nixl_status_name(end));
         (void)nixl_request_release(context, request);
     }
@@ -66,16 +70,24 @@ class Operation {
         });
     }
 
-    /// NIXL_IN_PROGRESS when `timeout_ns` passed. Signals do not end it: see Transfer::wait_for().
+    /// NIXL_IN_PROGRESS when `timeout_ns` passed; signals do not end it. NIXL_BUSY, which says
+    /// nothing about the transfer, in a callback on the thread that would have to finish it.
     nixl_status wait(std::int64_t timeout_ns) noexcept {
-        nixl_status known = status.load();
-        while (known == NIXL_IN_PROGRESS) {
-            known = nixl_request_wait(context, request, timeout_ns);
-            if (known == NIXL_IN_PROGRESS)
-                return known;
-            known = known == NIXL_INTERRUPTED ? NIXL_IN_PROGRESS : settle(known);
+        using Clock = std::chrono::steady_clock;
+        if (const nixl_status known = status.load(); known != NIXL_IN_PROGRESS)
+            return known;
+        const Clock::time_point start = Clock::now();
+        for (std::int64_t left_ns = timeout_ns;;) {
+            const nixl_status now = nixl_request_wait(context, request, left_ns);
+            if (now == NIXL_IN_PROGRESS || now == NIXL_BUSY)
+                return now;
+            if (now != NIXL_INTERRUPTED)
+                return settle(now);
+            if (timeout_ns >= 0) {
+                const std::chrono::nanoseconds passed = Clock::now() - start;
+                left_ns = passed.count() < timeout_ns ? timeout_ns - passed.count() : 0;
+            }
         }
-        return known;
     }
     nixl_status poll() noexcept {
         const nixl_status known = status.load();

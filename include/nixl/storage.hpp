@@ -7,12 +7,18 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <memory>
+#include <mutex>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <nixl/machine.hpp>
 #include <nixl/transfer.hpp>
 
 namespace nixl {
@@ -23,13 +29,35 @@ namespace detail {
     const Code code = error == ENOENT                     ? Code::NOT_FOUND
                       : error == EACCES || error == EPERM ? Code::PERMISSION_DENIED
                       : error == ENOSPC                   ? Code::NO_SPACE
+                      : error == ENAMETOOLONG             ? Code::INVALID_ARGUMENT
                                                           : Code::IO_ERROR;
     throw NIXLException(code, what + ": " + std::strerror(error));
+}
+
+/// Makes a file at least `bytes` long; never shorter, whoever else makes it longer.
+inline void grow_file(const std::string& path, std::uint64_t bytes) {
+    const int descriptor = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+    if (descriptor < 0)
+        throw_system(path, errno);
+    (void)::flock(descriptor, LOCK_EX); // among all that grow it this way
+    struct stat found {};
+    int error = 0;
+    if (::fstat(descriptor, &found) != 0 ||
+        (static_cast<std::uint64_t>(found.st_size) < bytes &&
+         ::ftruncate(descriptor, static_cast<off_t>(bytes)) != 0))
+        error = errno;
+    ::close(descriptor);
+    if (error != 0)
+        throw_system(path, error);
 }
 
 /// Makes the names of a directory durable.
 inline void sync_folder(const std::filesystem::path& folder) {
     const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor < 0 && errno == EACCES) { // may be written to, but not read
+        ::sync();
+        return;
+    }
     if (descriptor < 0)
         throw_system(folder.string(), errno);
     const int error = ::fsync(descriptor) == 0 ? 0 : errno;
@@ -55,8 +83,10 @@ class FileBackend {
         const std::filesystem::path path = path_of(name);
         make_folder(path.parent_path());
         static std::atomic<unsigned> number{0};
-        const std::string temporary = path.string() + '.' + std::to_string(::getpid()) + '.' +
-                                      std::to_string(++number) + TEMPORARY;
+        const std::string temporary =
+            (path.parent_path() /
+             ('.' + std::to_string(::getpid()) + '.' + std::to_string(++number) + TEMPORARY))
+                .string(); // short, as names may be as long as the system allows
         try {
             Buffer target = Buffer::open_file(temporary, OpenMode::CREATE | OpenMode::TRUNCATE, 0,
                                               data.size(), context_);
@@ -126,9 +156,17 @@ class FileBackend {
     /// The names, sorted.
     [[nodiscard]] std::vector<std::string> list() const {
         std::vector<std::string> names;
-        for (const auto& entry : std::filesystem::recursive_directory_iterator(root_))
-            if (entry.is_regular_file() && !ends_in_temporary(entry.path().string()))
-                names.push_back(std::filesystem::relative(entry.path(), root_).generic_string());
+        std::error_code error;
+        std::filesystem::recursive_directory_iterator entry(
+            root_, std::filesystem::directory_options::skip_permission_denied, error);
+        for (const std::filesystem::recursive_directory_iterator end; !error && entry != end;
+             entry.increment(error)) {
+            std::error_code gone; // meanwhile
+            if (entry->is_regular_file(gone) && !ends_in_temporary(entry->path().string()))
+                names.push_back(entry->path().lexically_relative(root_).generic_string());
+        }
+        if (error)
+            detail::throw_system(root_.string(), error.value());
         std::sort(names.begin(), names.end());
         return names;
     }
@@ -153,7 +191,15 @@ class FileBackend {
         if (!good)
             throw NIXLException(Code::INVALID_ARGUMENT, "'" + name + "' is no name in a store",
                                 "names are relative, without '..' and empty parts");
-        return root_ / name;
+        const std::filesystem::path path = root_ / name;
+        std::error_code error;
+        const auto inside = std::filesystem::weakly_canonical(path.parent_path(), error);
+        const auto root = error ? root_ : std::filesystem::weakly_canonical(root_, error);
+        if (!error && std::mismatch(root.begin(), root.end(), inside.begin(), inside.end()).first !=
+                          root.end())
+            throw NIXLException(Code::PERMISSION_DENIED,
+                                path.string() + ": a symbolic link leaves the store's folder");
+        return path;
     }
     static void make_folder(const std::filesystem::path& folder) {
         std::error_code error;
@@ -168,69 +214,160 @@ class FileBackend {
     nixl_context context_;
 };
 
-/// Numbered blocks of a device, or of a file used as one. Threads: any.
+/// Numbered blocks of a device, or of a file used as one, which grows as needed. Threads: any.
 class BlockBackend {
   public:
-    /// `mode` FORCE allows writing to a block device; DIRECT bypasses the page cache.
-    explicit BlockBackend(const std::string& path, std::size_t block_size = 4096,
-                          OpenMode mode = OpenMode::READ_WRITE,
+    /// The arguments of the Python class. `use_gds` prefers GPUDirect Storage, with a warning where
+    /// it is not there; `force` allows writing to a block device, as NIXL_ALLOW_RAW_WRITE=1 does;
+    /// `direct` bypasses the page cache.
+    explicit BlockBackend(const std::string& path, bool use_gds = false,
+                          std::size_t block_size = 4096, bool force = false, bool direct = false,
                           nixl_context context = default_context())
-        : block_size_(block_size), region_(Buffer::open_block(path, mode, 0, 0, context)) {
+        : path_(path), block_size_(block_size), context_(context),
+          mode_((force ? OpenMode::FORCE : OpenMode::READ_WRITE) |
+                (direct ? OpenMode::DIRECT : OpenMode::READ_WRITE)) {
         if (block_size == 0)
             throw NIXLException(Code::INVALID_ARGUMENT, "a block has at least one byte");
+        struct stat found {};
+        if (::stat(path.c_str(), &found) != 0)
+            detail::throw_system(path, errno);
+        regular_ = S_ISREG(found.st_mode);
+        if (!regular_ && !S_ISBLK(found.st_mode))
+            throw NIXLException(Code::INVALID_ARGUMENT,
+                                path + " is neither a block device nor a regular file");
+        if (use_gds && !(gds_active_ = get_capabilities(context).gds))
+            detail::warn(path + ": GPUDirect Storage is not used: it is not there");
+        open();
     }
+    /// A number is no `use_gds`.
+    template <typename Number, typename = std::enable_if_t<std::is_integral_v<Number> &&
+                                                           !std::is_same_v<Number, bool>>>
+    BlockBackend(const std::string& path, Number, std::size_t = 0, bool = false,
+                 bool = false) = delete;
 
     /// All of `data` from the start of a block on; the rest of its last block stays. Returns how
     /// many bytes that were.
     std::size_t write_block(std::uint64_t block_id, const Buffer& data) {
-        move(data, 0, region_, offset_of(block_id, data.size()), data.size());
+        const Part part = part_of(block_id, data.size(), true);
+        move(data, 0, part.region.get(), part.offset, data.size());
         return data.size();
     }
     std::size_t write_block(std::uint64_t block_id, const void* data, std::size_t bytes) {
-        return write_block(block_id,
-                           Buffer::from_host(data, bytes, MemoryType::HOST, region_.context()));
+        return write_block(block_id, Buffer::from_host(data, bytes, MemoryType::HOST, context_));
     }
     /// `bytes` bytes from the start of a block on, into `target`.
     void read_block(std::uint64_t block_id, const Buffer& target, std::size_t bytes) {
-        move(region_, offset_of(block_id, bytes), target, 0, bytes);
+        const Part part = part_of(block_id, bytes, false);
+        if (bytes != 0)
+            move(*part.region, part.offset, &target, 0, bytes);
     }
-    /// One block.
-    [[nodiscard]] std::vector<unsigned char> read_block(std::uint64_t block_id) {
-        std::vector<unsigned char> bytes(block_size_);
-        read_block(
-            block_id,
-            Buffer::from_host(bytes.data(), bytes.size(), MemoryType::HOST, region_.context()),
-            bytes.size());
-        return bytes;
+    /// `bytes` bytes from the start of a block on; 0: one block.
+    [[nodiscard]] std::vector<unsigned char> read_block(std::uint64_t block_id,
+                                                        std::size_t bytes = 0) {
+        std::vector<unsigned char> result(bytes != 0 ? bytes : block_size_);
+        read_block(block_id,
+                   Buffer::from_host(result.data(), result.size(), MemoryType::HOST, context_),
+                   result.size());
+        return result;
     }
-    void flush() { region_.flush(); }
-    [[nodiscard]] std::size_t size() const { return region_.size(); }
+    void flush() {
+        if (const std::shared_ptr<const Buffer> region = current())
+            region->flush();
+    }
+    /// Bytes of the device or file.
+    [[nodiscard]] std::size_t size() const {
+        if (regular_)
+            return static_cast<std::size_t>(file_bytes());
+        return current()->size();
+    }
     [[nodiscard]] std::size_t block_size() const noexcept { return block_size_; }
+    [[nodiscard]] bool gds_active() const noexcept { return gds_active_; }
 
   private:
-    [[nodiscard]] std::uint64_t offset_of(std::uint64_t block_id, std::size_t bytes) const {
-        const std::uint64_t most = region_.size();
-        if (block_id > most / block_size_ || bytes > most - block_id * block_size_)
-            throw NIXLException(Code::OUT_OF_RANGE, "block " + std::to_string(block_id) + " with " +
-                                                        std::to_string(bytes) +
-                                                        " bytes ends beyond the device's " +
-                                                        std::to_string(most));
-        return block_id * block_size_;
+    struct Part {
+        std::shared_ptr<const Buffer> region; // stays while a transfer uses it
+        std::uint64_t offset;
+    };
+
+    /// Looks at the device or file as it is now.
+    void open() {
+        if (regular_ && file_bytes() == 0)
+            return; // there is no region of no bytes
+        try {
+            region_ = std::make_shared<Buffer>(Buffer::open_block(path_, mode_, 0, 0, context_));
+        } catch (const NIXLException& error) {
+            if (error.code() != Code::PERMISSION_DENIED)
+                throw;
+            region_ = std::make_shared<Buffer>(
+                Buffer::open_block(path_, mode_ | OpenMode::READ_ONLY, 0, 0, context_));
+        }
     }
-    static void move(const Buffer& source, std::uint64_t source_offset, const Buffer& target,
+    [[nodiscard]] std::uint64_t file_bytes() const {
+        struct stat found {};
+        if (::stat(path_.c_str(), &found) != 0)
+            detail::throw_system(path_, errno);
+        return static_cast<std::uint64_t>(found.st_size);
+    }
+    [[nodiscard]] std::shared_ptr<const Buffer> current() const {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        return region_;
+    }
+    [[nodiscard]] std::uint64_t known() const { return region_ == nullptr ? 0 : region_->size(); }
+
+    [[nodiscard]] Part part_of(std::uint64_t block_id, std::uint64_t bytes, bool write) {
+        constexpr std::uint64_t MOST = std::uint64_t{1} << 62;
+        const std::lock_guard<std::mutex> lock(mutex_);
+        if (block_id > MOST / block_size_ || bytes > MOST - block_id * block_size_)
+            throw NIXLException(Code::OUT_OF_RANGE,
+                                "there is no block " + std::to_string(block_id));
+        const std::uint64_t offset = block_id * block_size_, end = offset + bytes;
+        if (bytes == 0 && write)
+            return {region_, offset};
+        if (end > known() && regular_) {
+            if (write) { // whole blocks, so that every block that was written can be read
+                check_writable();
+                detail::grow_file(path_, (end + block_size_ - 1) / block_size_ * block_size_);
+            }
+            open();
+        }
+        if (end > known())
+            throw NIXLException(Code::OUT_OF_RANGE,
+                                path_ + " has " + std::to_string(known()) + " bytes; block " +
+                                    std::to_string(block_id) + " with " + std::to_string(bytes) +
+                                    " bytes ends at " + std::to_string(end));
+        if (write)
+            check_writable();
+        return {region_, offset};
+    }
+    void check_writable() const {
+        if (region_ == nullptr || !region_->is_read_only())
+            return;
+        if (regular_)
+            throw NIXLException(Code::PERMISSION_DENIED, path_ + " is not writable");
+        throw NIXLException(Code::PERMISSION_DENIED,
+                            path_ + " is a block device: writing to it destroys what it holds",
+                            "pass force = true, or set NIXL_ALLOW_RAW_WRITE=1, when you mean it");
+    }
+    static void move(const Buffer& source, std::uint64_t source_offset, const Buffer* target,
                      std::uint64_t target_offset, std::size_t bytes) {
         if (bytes == 0)
             return;
-        const nixl_context context = detail::common_context(source, target);
+        const nixl_context context = detail::common_context(source, *target);
         nixl_request request{};
         detail::check(nixl_request_create_range(context, source.handle(), source_offset,
-                                                target.handle(), target_offset, bytes, &request));
+                                                target->handle(), target_offset, bytes, &request));
         Transfer transfer(std::make_shared<detail::Operation>(context, request));
         transfer.post_and_wait();
     }
 
+    std::string path_;
     std::size_t block_size_;
-    Buffer region_;
+    nixl_context context_;
+    OpenMode mode_;
+    bool regular_ = false;
+    bool gds_active_ = false;
+    mutable std::mutex mutex_;
+    std::shared_ptr<Buffer> region_; // of an empty file: none
 };
 
 } // namespace nixl

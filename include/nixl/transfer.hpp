@@ -20,14 +20,15 @@ class Transfer {
     explicit Transfer(std::shared_ptr<detail::Operation> operation) noexcept
         : operation_(std::move(operation)) {}
 
-    /// Returns when the transfer has ended and its callback has run. Once more: at once.
-    TransferStatus wait() { return seen(operation().wait(-1)); }
+    /// Returns when the transfer has ended and its callback has run. Once more: at once. Throws
+    /// BUSY in a callback on the thread that would have to finish it.
+    TransferStatus wait() { return seen(waited(-1)); }
 
     /// TIMEOUT when `duration` passed; the transfer goes on.
     template <typename Rep, typename Period>
     TransferStatus wait_for(const std::chrono::duration<Rep, Period>& duration) {
         const auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(duration).count();
-        const nixl_status end = operation().wait(ns < 0 ? 0 : ns);
+        const nixl_status end = waited(ns < 0 ? 0 : ns);
         return end == NIXL_IN_PROGRESS ? TransferStatus::TIMEOUT : seen(end);
     }
 
@@ -76,8 +77,10 @@ class Transfer {
         nixl_post_options post = detail::c_options(options);
         post.flags |= NIXL_POST_WAIT;
         const nixl_status end = operation.post(post);
-        // A request that was never posted polls as OK: then the post itself was refused.
-        if (end != NIXL_OK && nixl_request_poll(operation.context, operation.request) == NIXL_OK)
+        // A request that was never posted polls as OK: then the post itself was refused. One that
+        // a signal interrupted was posted, and may have ended since.
+        if (end != NIXL_OK && end != NIXL_INTERRUPTED &&
+            nixl_request_poll(operation.context, operation.request) == NIXL_OK)
             detail::throw_last_error(end);
         operation.status.store(end == NIXL_INTERRUPTED ? NIXL_IN_PROGRESS : end);
         wait();
@@ -89,6 +92,12 @@ class Transfer {
         if (operation_ == nullptr)
             throw NIXLException(Code::STALE, "the transfer was moved from");
         return *operation_;
+    }
+    nixl_status waited(std::int64_t timeout_ns) const {
+        const nixl_status end = operation().wait(timeout_ns);
+        if (end == NIXL_BUSY)
+            detail::throw_last_error(end);
+        return end;
     }
     TransferStatus seen(nixl_status end) const noexcept {
         if (end == detail::Operation::NOT_POSTED)

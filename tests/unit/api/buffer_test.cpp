@@ -209,4 +209,12 @@ TEST_F(ApiBuffer, MissingFile_isNotFoundWithItsErrno) {
     }
 }
 
+// Proves: S-158
+TEST_F(ApiBuffer, NoMemory_needsNoCast) {
+    const nixl::Buffer none = nixl::Buffer::from_host(nullptr, 0);
+    EXPECT_EQ(none.size(), 0u);
+    EXPECT_THROW((void)nixl::Buffer::from_host(nullptr, 1), nixl::NIXLException);
+    nixl::finalize();
+}
+
 } // namespace

@@ -162,4 +162,31 @@ TEST_F(ApiContext, ForkedChild_getsAnErrorAndEndsWell) {
     EXPECT_EQ(nixl::transfer(source, target).status(), nixl::TransferStatus::SUCCESS);
 }
 
+// Proves: S-154 S-023
+TEST_F(ApiContext, Config_tellsValuesAndOrigins) {
+    nixl::Config config;
+    config.settings = {{"chunk_size", "2MB"}, {"node_id", "a \"quoted\" {name}"}};
+    nixl::initialize(config);
+    const auto settings = nixl::get_config();
+
+    EXPECT_GT(settings.size(), 30u);
+    EXPECT_EQ(settings.at("chunk_size").value, "2097152");
+    EXPECT_EQ(settings.at("chunk_size").origin, "argument");
+    EXPECT_EQ(settings.at("node_id").value, "a \"quoted\" {name}");
+    EXPECT_EQ(settings.at("backend").origin, "default");
+    EXPECT_FALSE(nixl::get_capabilities().gds);
+    nixl::finalize();
+}
+
+namespace {
+const bool OPENED_BEFORE_MAIN = [] {
+    nixl::initialize();
+    nixl::finalize();
+    return true;
+}();
+}
+
+// Proves: S-154
+TEST_F(ApiContext, StaticInitialisation_opensIt) { EXPECT_TRUE(OPENED_BEFORE_MAIN); }
+
 } // namespace

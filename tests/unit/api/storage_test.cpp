@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -103,7 +104,63 @@ TEST_F(ApiStorage, Blocks_keepWhatIsNotWritten) {
     EXPECT_EQ(device.read_block(2), expected);
     EXPECT_THROW((void)device.read_block(4), nixl::NIXLException);
     EXPECT_THROW((void)device.read_block(UINT64_MAX), nixl::NIXLException);
-    EXPECT_THROW(device.write_block(3, Bytes(4097).data(), 4097), nixl::NIXLException);
+    EXPECT_THROW(device.write_block(UINT64_MAX, "1", 1), nixl::NIXLException);
+}
+
+// Proves: S-164 C-26
+TEST_F(ApiStorage, BlocksOfAFile_growAndNeverShrink) {
+    const std::string path = folder_ + "/device";
+    std::ofstream(path, std::ios::binary).flush();
+    nixl::BlockBackend one(path), other(path, false, 512);
+
+    EXPECT_EQ(one.write_block(9, "abc", 3), 3u);
+    EXPECT_EQ(other.write_block(1, "d", 1), 1u);
+    EXPECT_EQ(one.write_block(1000, "", 0), 0u);
+    EXPECT_EQ(one.size(), 40960u);
+    EXPECT_EQ(other.size(), 40960u);
+    EXPECT_EQ(other.read_block(72, 3), (Bytes{'a', 'b', 'c'}));
+    EXPECT_EQ(std::filesystem::file_size(path), 40960u);
+    EXPECT_FALSE(one.gds_active());
+}
+
+// Proves: S-164 S-094
+TEST_F(ApiStorage, BlocksWrittenByManyThreads_areAllThere) {
+    const std::string path = folder_ + "/device";
+    std::ofstream(path, std::ios::binary).flush();
+    nixl::BlockBackend device(path);
+    std::vector<std::thread> threads;
+    for (unsigned char t = 0; t < 4; ++t)
+        threads.emplace_back([&device, t] {
+            const Bytes data(4096, t);
+            for (unsigned block = 0; block < 50; ++block)
+                device.write_block(t * 50u + block, data.data(), data.size());
+        });
+    for (std::thread& thread : threads)
+        thread.join();
+
+    for (unsigned char t = 0; t < 4; ++t)
+        for (unsigned block = 0; block < 50; ++block)
+            EXPECT_EQ(device.read_block(t * 50u + block), Bytes(4096, t));
+}
+
+// Proves: S-164 S-161
+TEST_F(ApiStorage, FolderThatIsGone_isOurError) {
+    const nixl::FileBackend store(folder_ + "/store");
+    std::filesystem::remove_all(folder_ + "/store");
+    EXPECT_THROW((void)store.list(), nixl::NIXLException);
+}
+
+// Proves: S-164
+TEST_F(ApiStorage, LongNames_andLinksOutOfTheFolder) {
+    nixl::FileBackend store(folder_ + "/store");
+    const std::string name(250, 'n');
+    store.write(name, "1", 1);
+    EXPECT_EQ(store.list(), std::vector<std::string>{name});
+    EXPECT_THROW(store.write(std::string(256, 'n'), "1", 1), nixl::NIXLException);
+
+    std::filesystem::create_directory_symlink(folder_, folder_ + "/store/out");
+    EXPECT_THROW(store.write("out/escaped", "1", 1), nixl::NIXLException);
+    EXPECT_FALSE(std::filesystem::exists(folder_ + "/escaped"));
 }
 
 } // namespace

@@ -9,6 +9,12 @@
 #include <thread>
 #include <vector>
 
+#include <csignal>
+#include <cstdlib>
+
+#include <pthread.h>
+#include <unistd.h>
+
 #include <gtest/gtest.h>
 #include <nixl/nixl.h>
 
@@ -249,6 +255,103 @@ TEST_F(ApiTransfer, ManyThreads_transferAtOnce) {
         thread.join();
 
     EXPECT_EQ(wrong, 0);
+}
+
+/// Sends the calling thread a signal every few microseconds while it lives.
+class Signals {
+  public:
+    explicit Signals(std::chrono::microseconds every) {
+        struct sigaction action {};
+        action.sa_handler = [](int) {};
+        action.sa_flags = SA_RESTART;
+        ::sigaction(SIGUSR1, &action, &before_);
+        thread_ = std::thread([this, every, self = ::pthread_self()] {
+            while (!stop_) {
+                ::pthread_kill(self, SIGUSR1);
+                std::this_thread::sleep_for(every); // allow(sleep): the pace of the signals
+            }
+        });
+    }
+    ~Signals() {
+        stop_ = true;
+        thread_.join();
+        ::sigaction(SIGUSR1, &before_, nullptr);
+    }
+
+  private:
+    struct sigaction before_ {};
+    std::atomic<bool> stop_{false};
+    std::thread thread_;
+};
+
+// Proves: S-163 S-161
+TEST_F(ApiTransfer, Signals_doNotFailABlockingTransfer) {
+    const nixl::Buffer from = source();
+    char name[] = "/tmp/nixl-api-signals-XXXXXX";
+    ::close(::mkstemp(name));
+    const nixl::Buffer file = nixl::Buffer::open_file(
+        name, nixl::OpenMode::CREATE | nixl::OpenMode::DIRECT, 0, source_.size());
+    const Signals signals(30us);
+
+    for (int i = 0; i < 500; ++i)
+        EXPECT_NO_THROW(nixl::transfer(from, file));
+    ::unlink(name);
+}
+
+// Proves: S-088
+TEST_F(ApiTransfer, Signals_doNotStretchATimeout) {
+    use_fault("fault.hold_rate");
+    const nixl::Buffer from = source(), to = target();
+    nixl::Transfer transfer = nixl::transfer_async(from, to);
+    TransferStatus status{};
+    std::chrono::nanoseconds passed{};
+    {
+        const Signals signals(2ms); // a wait of 100 ms that starts again each time never ends
+        const auto start = std::chrono::steady_clock::now();
+        auto waiting = std::thread([&] {
+            while (std::chrono::steady_clock::now() < start + 10s && !passed.count())
+                std::this_thread::sleep_for(10ms); // allow(sleep): a limit on a wait without end
+            if (!passed.count())
+                transfer.cancel();
+        });
+        status = transfer.wait_for(100ms);
+        passed = std::chrono::steady_clock::now() - start;
+        waiting.join();
+    }
+    EXPECT_EQ(status, TransferStatus::TIMEOUT);
+    transfer.cancel();
+    transfer.wait();
+}
+
+// Proves: C-02
+TEST_F(ApiTransfer, WaitInACallback_saysBusyAndChangesNothing) {
+    use_fault("fault.hold_rate", "fault:posix");
+    char name[] = "/tmp/nixl-api-busy-XXXXXX";
+    ::close(::mkstemp(name));
+    const nixl::Buffer from = source();
+    const nixl::Buffer file =
+        nixl::Buffer::open_file(name, nixl::OpenMode::CREATE, 0, source_.size());
+    nixl::Transfer held = nixl::transfer_async(from, file);
+    std::vector<unsigned char> large(1 << 25), large_target(1 << 25);
+    const nixl::Buffer a = nixl::Buffer::from_host(large.data(), large.size());
+    const nixl::Buffer b = nixl::Buffer::from_host(large_target.data(), large_target.size());
+    std::atomic<int> code{1};
+    nixl::transfer_async(a, b, [&](TransferStatus) {
+        try {
+            held.wait();
+            code = 0;
+        } catch (const nixl::NIXLException& error) {
+            code = static_cast<int>(error.code());
+        }
+    });
+    while (code == 1)
+        std::this_thread::yield();
+
+    EXPECT_EQ(code, static_cast<int>(nixl::Code::BUSY));
+    EXPECT_EQ(held.status(), TransferStatus::IN_PROGRESS);
+    held.cancel();
+    held.wait();
+    ::unlink(name);
 }
 
 } // namespace
