@@ -363,5 +363,56 @@ class Freeing(Case):
         self.assertIn("freed", repr(buffer))
 
 
+class Copies(Case):
+    def test_bytes_of_a_buffer(self):
+        """Proves: S-084"""
+        self.assertEqual(bytes(nixl.Buffer.from_host(b"abc")), b"abc")
+        self.assertEqual(bytes(nixl.Buffer.from_host(b"")), b"")
+
+    def test_more_than_two_gib(self):
+        """Proves: S-084"""
+        size = (1 << 31) + 16
+        if nixl.get_free_memory() < 3 * size:
+            self.skipTest("needs %d bytes of free memory" % (3 * size))
+        self.assertEqual(len(nixl.Buffer.allocate_host(size).tobytes()), size)
+
+    def test_a_buffer_of_a_buffer(self):
+        """Proves: S-074"""
+        for size in (0, 2, 1000):
+            data = bytearray(b"A\0" * (size // 2))
+            again = nixl.Buffer.from_host(nixl.Buffer.from_host(data))
+            self.assertEqual((again.size, again.tobytes()), (size, bytes(data)))
+            self.assertFalse(again.is_read_only)
+        self.assertTrue(nixl.Buffer.from_host(nixl.Buffer.from_host(b"ab")).is_read_only)
+        own = nixl.Buffer.from_host(nixl.Buffer.allocate_host(8))
+        self.assertEqual(own.tobytes(), bytes(8))
+
+    def test_an_array_interface_with_the_memory_itself(self):
+        """Proves: S-074"""
+        class Thing:
+            __array_interface__ = {
+                "shape": (2,), "typestr": "|u1", "version": 3, "data": bytearray(b"AB")}
+
+        self.assertEqual(nixl.Buffer.from_host(Thing()).tobytes(), b"AB")
+
+    @needs_numpy
+    def test_dlpack_copies(self):
+        """Proves: S-084"""
+        data = bytearray(b"ABCD")
+        for source in (data, bytes(data)):
+            capsule = nixl.Buffer.from_host(source).__dlpack__(copy=True)
+
+            class Thing:
+                def __dlpack__(self):
+                    return capsule
+
+            copied = nixl.Buffer.from_dlpack(Thing())
+            self.assertEqual(copied.tobytes(), b"ABCD")
+            nixl.transfer(b"....", copied)
+            self.assertEqual(bytes(source), b"ABCD")
+        with self.assertRaises(BufferError):
+            nixl.Buffer.from_host(data).__dlpack__(dl_device=(2, 0))
+
+
 if __name__ == "__main__":
     unittest.main()

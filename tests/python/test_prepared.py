@@ -193,6 +193,39 @@ class NumPyRuns(Case):
         numpy.testing.assert_array_equal(
             self.target.reshape(-1, 16), self.source.reshape(-1, 16)[block])
 
+    def test_an_older_handle_keeps_its_own_end(self):
+        """Proves: S-086"""
+        prepared = nixl.prepare(b"12345678", bytearray(8), [(0, 0, 4), (4, 4, 4)])
+        first = prepared.post([0, 1])
+        first.wait()
+        second = prepared.post([0])
+        second.wait()
+        self.assertEqual((first.bytes_done, second.bytes_done), (8, 4))
+
+        nixl.finalize()
+        self.use_faults(hold_rate="1")
+        prepared = nixl.prepare(bytes(100), bytearray(100))
+        late = prepared.post(deadline=0.01)
+        self.assertEqual(late.wait(20), nixl.TransferStatus.TIMEOUT)
+        next_one = prepared.post()
+        next_one.cancel()
+        next_one.wait(20)
+        self.assertIsInstance(late.exception(), TimeoutError)
+
+    @needs_numpy
+    def test_later_changes_of_the_runs_are_not_seen(self):
+        """Proves: S-093"""
+        class Child(numpy.ndarray):
+            pass
+
+        whole = numpy.array([[0, 0, 4], [4, 4, 4], [0, 0, 1]], "u8")
+        for runs in (whole.copy(), whole.copy().view(Child), whole.copy()[:2]):
+            target = bytearray(8)
+            prepared = nixl.prepare(b"12345678", target, runs)
+            runs[:] = 0
+            prepared.post(numpy.array([1], "u4")).wait()
+            self.assertEqual(target, b"\0\0\0\x005678")
+
 
 if __name__ == "__main__":
     unittest.main()

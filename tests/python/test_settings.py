@@ -158,6 +158,47 @@ class Logging(Case):
             "[t.start() for t in threads]; [t.join() for t in threads]\n")
         child(code)
 
+    def test_values_that_wait_for_the_opening(self):
+        """Proves: S-032 S-068"""
+        nixl.configure(buffer_size="8MB")
+        self.assertEqual(nixl.get_config()["buffer_size"][:2], (8 << 20, "argument"))
+        self.assertEqual(nixl.Buffer.allocate_host().size, 8 << 20)
+
+    def test_an_allocator_that_nobody_registered(self):
+        """Proves: S-093"""
+        for _opened in (False, True):
+            with self.assertRaises(nixl.NotFoundError):
+                nixl.configure(allocator="custom")
+            nixl.configure(allocator="default")
+            nixl.initialize()
+
+    def test_zero_copy_refuses_what_must_be_staged(self):
+        """Proves: S-069 C-30"""
+        nixl.telemetry.enable()
+        nixl.configure(zero_copy=True, path_policy="allow")
+        store = nixl.FileBackend(self.scratch())
+        store.write("x", b"1234")
+        for call in (nixl.transfer, nixl.transfer_async, nixl.prepare):
+            with self.assertRaises(nixl.UnsupportedError) as caught:
+                call(store.object("x"), store.object("y"))
+            self.assertIn("zero_copy", str(caught.exception))
+        self.assertEqual(store.read("x"), b"1234")
+        self.assertEqual(nixl.telemetry.get_metrics()["staged_bytes"], 0)
+
+        nixl.configure(zero_copy=False)
+        nixl.transfer(store.object("x"), store.object("y"))
+        self.assertEqual(store.read("y"), b"1234")
+        self.assertGreater(nixl.telemetry.get_metrics()["staged_bytes"], 0)
+
+    def test_pinned_memory_is_not_staged(self):
+        """Proves: S-115"""
+        nixl.telemetry.enable()
+        buffer = nixl.Buffer.from_host(bytearray(1 << 20), pinned=True)
+        nixl.transfer(buffer, nixl.FileBackend(self.scratch()).object("x"))
+        nixl.transfer(buffer, nixl.Buffer.allocate_host(1 << 20, pinned=True))
+
+        self.assertEqual(nixl.telemetry.get_metrics()["staged_bytes"], 0)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -92,6 +92,41 @@ class Files(Case):
                 self.store.write(name, b"1")
         self.assertFalse(os.path.exists(os.path.join(self.folder, "x")))
 
+    def test_links_that_leave_the_directory(self):
+        """Proves: S-098"""
+        os.symlink(self.folder, os.path.join(self.store.path, "out"))
+        os.mkdir(os.path.join(self.store.path, "real"))
+        os.symlink("real", os.path.join(self.store.path, "in"))
+        for call in (self.store.write, self.store.delete, self.store.read):
+            with self.assertRaises(nixl.NIXLError):
+                call("out/x", *([b"1"] if call == self.store.write else []))
+        self.assertEqual(os.listdir(self.folder), ["store"])
+        self.store.write("in/x", b"1")
+        self.assertEqual(self.store.read("real/x"), b"1")
+
+    def test_long_names(self):
+        """Proves: S-098"""
+        self.store.write("n" * 255, b"1")
+        self.assertEqual(self.store.list(), ["n" * 255])
+        for call in (lambda: self.store.write("n" * 256, b"1"),
+                     lambda: self.store.write("n" * 256 + "/x", b"1"),
+                     lambda: nixl.transfer(b"1", self.store.object("n" * 256))):
+            with self.assertRaises(nixl.NIXLError):
+                call()
+
+    def test_a_directory_that_may_not_be_read(self):
+        """Proves: S-098"""
+        if os.geteuid() != 0:
+            self.skipTest("needs root to give its rights up")
+        os.chmod(self.folder, 0o755)
+        os.chmod(self.store.path, 0o333)
+        code = ("import nixl, os, sys\n"
+                "os.setgid(65534); os.setuid(65534)\n"
+                "store = nixl.FileBackend(sys.argv[1]); store.write('x', b'1')\n"
+                "print(store.read('x'))\n")
+        readable = {"NIXL_PYTHON_HOT": os.environ.get("NIXL_PYTHON_HOT", "")}
+        self.assertEqual(child(code, self.store.path, env=readable).stdout, "b'1'\n")
+
     def test_sub_directories_and_listing(self):
         """Proves: S-098"""
         for name in ("b", "a/b/c", "a/x"):

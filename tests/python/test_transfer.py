@@ -149,6 +149,34 @@ class Failing(Case):
 
         self.assertIn("nobody looked", logged.output[0])
 
+    def test_a_post_that_nobody_looks_at_is_logged_with_its_reason(self):
+        """Proves: C-01 S-087"""
+        prepared = nixl.prepare(bytes(100), bytearray(100))
+        with self.assertLogs("nixl", "ERROR") as logged:
+            for _ in range(3):
+                prepared.post()
+            seen = prepared.post()
+            seen.wait()
+            reason = seen.error
+            prepared.post()
+            del prepared, seen
+            gc.collect()
+
+        self.assertEqual(len(logged.output), 4)
+        self.assertTrue(all(reason in line for line in logged.output), logged.output)
+
+    def test_a_failure_that_finalize_finds_is_logged_with_its_reason(self):
+        """Proves: C-01 S-057"""
+        looked_at = nixl.transfer_async(bytes(100), bytearray(100))
+        reason = looked_at.error
+        handle = nixl.transfer_async(bytes(100), bytearray(100))
+        with self.assertLogs("nixl", "ERROR") as logged:
+            nixl.finalize()
+
+        self.assertEqual(len(logged.output), 1)
+        self.assertIn(reason, logged.output[0])
+        self.assertEqual(handle.status, nixl.TransferStatus.FAILED)
+
     def test_the_next_transfer_is_not_hurt(self):
         with self.assertRaises(nixl.TransferError):
             nixl.transfer(bytes(100), bytearray(100))
@@ -215,6 +243,20 @@ class InFlight(Case):
         handle.wait(20)
         thread.join()
         self.assertEqual(len(counted), 1000)
+
+    def test_times_without_end_and_next_to_none(self):
+        """Proves: S-086 S-088"""
+        for options in ({"deadline": float("inf")}, {"deadline": 1e30}, {}):
+            handle = self.start(**options)
+            threading.Timer(0.05, handle.cancel).start()
+            self.assertIn(handle.wait(float("inf")), CANCELLED_OR_NOT)
+        self.assertEqual(self.start(deadline=1e-10).wait(20), nixl.TransferStatus.TIMEOUT)
+        handle = self.start()
+        with self.assertRaises(ValueError):
+            handle.wait(float("nan"))
+        with self.assertRaises(ValueError):
+            self.start(deadline=float("nan"))
+        self.end(handle)
 
     def test_two_threads_wait_for_one(self):
         """Proves: C-02"""
@@ -385,6 +427,19 @@ class Async(Case):
                                          callback=lambda t: seen.append(t.status))
             handle.wait()
             self.assertEqual(seen, [SUCCESS])
+
+    def test_wait_returns_after_a_slow_callback(self):
+        """Proves: S-087"""
+        seen, inside = [], threading.Event()
+
+        def callback(handle):
+            inside.set()
+            threading.Event().wait(0.1)
+            seen.append(handle.wait())  # its own: at once
+
+        handle = nixl.transfer_async(bytes(1 << 22), bytearray(1 << 22), callback=callback)
+        inside.wait(20)
+        self.assertEqual((handle.wait(), seen), (SUCCESS, [SUCCESS]))
 
     def test_a_callback_may_start_the_next(self):
         """Proves: S-087"""

@@ -113,7 +113,12 @@ def of_array_interface(thing):
     if strides is not None and count > 0 and tuple(strides) != _c_strides(shape, itemsize):
         import numpy
         return _copied(numpy.asarray(thing).tobytes(), Layout(kind, shape, "C"))
-    address, read_only = interface["data"]
+    data = interface.get("data")
+    if not isinstance(data, tuple):  # the memory itself, or the object's
+        view = memoryview(thing if data is None else data).cast("B")
+        address = _view_address(view) + interface.get("offset", 0)
+        return Memory(address, size, view.readonly, Layout(kind, shape, "C"), (thing, view), -1)
+    address, read_only = data
     return Memory(address, size, read_only, Layout(kind, shape, "C"), thing, -1)
 
 

@@ -39,11 +39,11 @@ class Buffer:
         )
 
     @classmethod
-    def _made(cls, handle, owner, owned, size, address, kind, device, read_only, layout):
+    def _made(cls, context, handle, owner, owned, size, address, kind, device, read_only, layout):
         self = cls.__new__(cls)
-        self._context = _runtime.context()
+        self._context = context  # of the call that made the handle: finalize() may come between
         self._handle = handle
-        self._registration = Registration(self._context, handle, owner, owned)
+        self._registration = Registration(context, handle, owner, owned)
         self._size = size
         self._address = address
         self._kind = kind
@@ -58,23 +58,27 @@ class Buffer:
             retry_parked()
         kind = HOST if memory.device < 0 else DEVICE
         flags = (READ_ONLY if memory.read_only else 0) | (PIN if pinned and kind == HOST else 0)
-        handle = ctypes.c_uint64()
+        handle, context = ctypes.c_uint64(), _runtime.context()
         _errors.check(functions["buffer_wrap"](
-            _runtime.context(), memory.address or None, memory.bytes, kind, memory.device, flags,
+            context, memory.address or None, memory.bytes, kind, memory.device, flags,
             ctypes.byref(handle)))
-        return cls._made(handle.value, memory.owner, False, memory.bytes, memory.address, kind,
-                         memory.device, memory.read_only, memory.layout)
+        return cls._made(context, handle.value, memory.owner, False, memory.bytes, memory.address,
+                         kind, memory.device, memory.read_only, memory.layout)
 
     @classmethod
     def from_host(cls, data, pinned=False):
         """Describes the memory of ``data`` without copying it, and keeps ``data`` alive.
 
         Args:
-            data: bytes, bytearray, memoryview, array, NumPy array, CPU tensor ... Something read-
-                only can only be a source. Something that is not contiguous is copied once, with a
-                warning, and can only be a source, too.
+            data: bytes, bytearray, memoryview, array, NumPy array, CPU tensor, another Buffer ...
+                Something read-only can only be a source. Something that is not contiguous is copied
+                once, with a warning, and can only be a source, too.
             pinned: Page-lock the memory, in place.
         """
+        if isinstance(data, Buffer):
+            view = data._view() if data._size else None
+            return cls._wrap(_arrays.Memory(data._address, data._size, data._read_only,
+                                            data._layout, view, data._device), pinned)
         return cls._wrap(_arrays.memory_of(data), pinned)
 
     @classmethod
@@ -121,6 +125,7 @@ class Buffer:
 
     @classmethod
     def _allocate(cls, size, kind, device):
+        context = _runtime.context()
         if size is None:
             from . import _settings
             size = _settings.setting("buffer_size")
@@ -129,12 +134,11 @@ class Buffer:
             retry_parked()
         handle = ctypes.c_uint64()
         _errors.check(functions["buffer_allocate"](
-            _runtime.context(), size, kind, device, 0, ctypes.byref(handle)))
+            context, size, kind, device, 0, ctypes.byref(handle)))
         description = BufferDescription(struct_size=ctypes.sizeof(BufferDescription))
-        functions["buffer_describe"](_runtime.context(), handle, ctypes.byref(description))
-        return cls._made(
-            handle.value, None, True, size, description.address, kind, device, False, None
-        )
+        _errors.check(functions["buffer_describe"](context, handle, ctypes.byref(description)))
+        return cls._made(context, handle.value, None, True, size, description.address, kind, device,
+                         False, None)
 
     @property
     def size(self):
@@ -267,7 +271,15 @@ class Buffer:
         return flat.view(kind).reshape(layout.shape, order=layout.order)
 
     def to_torch(self, dtype=None, shape=None):
-        """A torch tensor over the same memory, which it keeps alive."""
+        """A torch tensor over the same memory, which it keeps alive.
+
+        Raises:
+            PermissionDeniedError: The memory is read-only, which no tensor can be.
+        """
+        if self._read_only:
+            raise _errors.PermissionDeniedError(
+                "the memory is read-only, and torch has no read-only tensors",
+                hint="copy it: torch.frombuffer(bytearray(buffer.tobytes()), dtype=...)")
         import torch
         view = self._view()
         layout = self._chosen_layout(dtype, shape)
@@ -287,7 +299,11 @@ class Buffer:
     def tobytes(self):
         """A copy of host memory as ``bytes``."""
         self._check_readable()
-        return ctypes.string_at(self._address, self._size) if self._size else b""
+        if not self._size:
+            return b""
+        result, address = _arrays.new_bytes(self._size)  # ctypes.string_at() ends at 2 GiB
+        ctypes.memmove(address, self._address, self._size)
+        return result
 
     @property
     def __array_interface__(self):
@@ -314,12 +330,19 @@ class Buffer:
         return {"shape": layout.shape, "typestr": layout.dtype, "version": 3,
                 "data": (self._address, self._read_only)}
 
-    def __dlpack__(self, stream=None, **_options):
+    def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None):
         from . import _dlpack
+        if dl_device is not None and tuple(dl_device) != self.__dlpack_device__():
+            raise BufferError("the memory is on %s; transfer it first" % self.device)
+        address, layout = self._address, self._chosen_layout(None, None)
+        if copy:
+            data = bytearray(self.tobytes() or b"\0")
+            owner = (ctypes.c_char * len(data)).from_buffer(data)
+            return _dlpack.export(ctypes.addressof(owner), layout, owner, self._device)
         if self._read_only:
-            raise BufferError("DLPack has no word for read-only memory")
+            raise BufferError("DLPack has no word for read-only memory; ask for a copy")
         owner = self._registration if self._kind == DEVICE else self._view()
-        return _dlpack.export(self._address, self._chosen_layout(None, None), owner, self._device)
+        return _dlpack.export(address, layout, owner, self._device)
 
     def __dlpack_device__(self):
         return (1, 0) if self._device < 0 else (2, self._device)

@@ -199,6 +199,16 @@ def last(code):
     return _CLASSES.get(code, NIXLError)(status_name(code), code=status_name(code))
 
 
+def of_request(context, request, code):
+    """The exception of a request that ended with ``code``."""
+    error = Error(struct_size=ctypes.sizeof(Error))
+    if request and functions["request_error"](context, request, ctypes.byref(error)) == 0 and (
+            error.code == code):
+        return from_struct(error)
+    name = status_name(code)
+    return _CLASSES.get(code, NIXLError)("the transfer ended with " + name, code=name)
+
+
 def check(code):
     """Raises unless ``code`` is OK."""
     if code:

@@ -2,6 +2,7 @@
 """FileBackend: a directory as a store of named byte strings."""
 
 import ctypes
+import errno
 import os
 
 from . import _arrays, _errors, _runtime
@@ -16,11 +17,11 @@ _numbers = iter(range(1, 1 << 62))
 
 def open_storage(path, kind, offset, size, flags):
     """A Buffer over a part of a file or device; its size is what the library found."""
-    handle = ctypes.c_uint64()
+    handle, context = ctypes.c_uint64(), _runtime.context()
     _errors.check(functions["buffer_open"](
-        _runtime.context(), os.fsencode(path), kind, offset, size, flags, ctypes.byref(handle)))
+        context, os.fsencode(path), kind, offset, size, flags, ctypes.byref(handle)))
     buffer = StorageBuffer._made(
-        handle.value, None, False, 0, 0, kind, -1, bool(flags & READ_ONLY), None)
+        context, handle.value, None, False, 0, 0, kind, -1, bool(flags & READ_ONLY), None)
     buffer.before_post = None
     buffer._size = buffer._describe().bytes
     return buffer
@@ -77,7 +78,12 @@ class FileBackend:
             raise _errors.InvalidArgumentError(
                 "names that end in %s are the store's own" % _TEMPORARY
             )
-        return os.path.join(self.path, *parts)
+        path = os.path.join(self.path, *parts)
+        inside, root = os.path.realpath(os.path.dirname(path)), os.path.realpath(self.path)
+        if inside != root and not inside.startswith(root.rstrip("/") + "/"):
+            raise _errors.PermissionDeniedError(
+                "%s: a symbolic link leaves the store's folder" % path)
+        return path
 
     def write(self, name, data):
         """Stores the bytes of ``data`` under ``name``.
@@ -96,7 +102,9 @@ class FileBackend:
         source = data if isinstance(data, Buffer) else Buffer.from_host(data)
         folder = os.path.dirname(path)
         _make_folder(folder)
-        temporary = "%s.%d.%d%s" % (path, os.getpid(), next(_numbers), _TEMPORARY)
+        # Short, as names may be as long as the system allows.
+        temporary = os.path.join(
+            folder, ".%d.%d%s" % (os.getpid(), next(_numbers), _TEMPORARY))
         try:
             with open_storage(temporary, FILE, 0, source._size, CREATE | TRUNCATE) as target:
                 if source._size:
@@ -107,8 +115,10 @@ class FileBackend:
         except IsADirectoryError:
             _remove_quietly(temporary)
             raise _errors.InvalidArgumentError("%s is a directory" % path) from None
-        except BaseException:
+        except BaseException as error:
             _remove_quietly(temporary)
+            if isinstance(error, OSError) and not isinstance(error, _errors.NIXLError):
+                raise _from_os(path, error) from None
             raise
         if self.durable:
             _sync_folder(folder)
@@ -301,6 +311,10 @@ def _from_os(path, error):
         return _errors.NotFoundError(text, detail=error.errno)
     if isinstance(error, PermissionError):
         return _errors.PermissionDeniedError(text, detail=error.errno)
+    if error.errno == errno.ENAMETOOLONG:
+        return _errors.InvalidArgumentError(text, detail=error.errno)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return _errors.NoSpaceError(text, detail=error.errno)
     return _errors.InputOutputError(text, detail=error.errno or 0)
 
 
@@ -319,7 +333,13 @@ def _remove_quietly(path):
 
 
 def _sync_folder(folder):
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except PermissionError:  # it may be written to, but not read
+        os.sync()
+        return
+    except OSError as error:
+        raise _from_os(folder, error) from None
     try:
         os.fsync(descriptor)
     except OSError as error:

@@ -5,7 +5,7 @@ import ctypes
 
 from . import _calls, _errors, _runtime, _watch
 from ._enums import TransferStatus
-from ._library import Error, RequestDescription, functions
+from ._library import RequestDescription, functions
 
 _IN_PROGRESS, _SUCCESS, _FAILED = (
     TransferStatus.IN_PROGRESS, TransferStatus.SUCCESS, TransferStatus.FAILED)
@@ -14,6 +14,12 @@ _STATUS = {0: _SUCCESS, _errors.CANCELLED: TransferStatus.CANCELLED,
 GOING_ON = (1, -1)  # in progress, interrupted
 
 _poll, _wait = _calls.poll, _calls.wait
+
+
+def _nanoseconds(timeout):
+    if timeout != timeout:
+        raise _errors.InvalidArgumentError("timeout is a number of seconds, not NaN")
+    return -1 if timeout > 9e9 else max(0, int(timeout * 1e9))
 
 
 class Path(dict):
@@ -93,8 +99,8 @@ class Transfer:
         Raises:
             BusyError: In a callback on the thread that would have to finish it.
         """
-        if self._code is None:
-            nanoseconds = -1 if timeout is None else max(0, int(timeout * 1e9))
+        if self._code is None or self._callback_runs():
+            nanoseconds = -1 if timeout is None else _nanoseconds(timeout)
             code = _wait(self._context, self._request, nanoseconds)
             if code in GOING_ON:
                 return TransferStatus.TIMEOUT
@@ -102,6 +108,11 @@ class Transfer:
                 raise _errors.last(code)
             self._finish(code)
         return _STATUS.get(self._code, _FAILED)
+
+    def _callback_runs(self):
+        """Whether the end is known already, but another thread is in the callback still."""
+        return self._extra is not None and self._extra.get("callback") and (
+            not _watch.is_in_callback())
 
     @property
     def status(self):
@@ -122,18 +133,8 @@ class Transfer:
             return None
         more = self._more()
         if "error" not in more:
-            more["error"] = self._read_error(code)
+            more["error"] = _errors.of_request(self._context, self._request, code)
         return more["error"]
-
-    def _read_error(self, code):
-        error = Error(struct_size=ctypes.sizeof(Error))
-        if self._request and functions["request_error"](
-                self._context, self._request, ctypes.byref(error)) == 0 and error.code == code:
-            return _errors.from_struct(error)
-        name = _errors.status_name(code)
-        return _errors._CLASSES.get(code, _errors.NIXLError)(
-            "the transfer ended with " + name, code=name
-        )
 
     def raise_if_failed(self):
         """Raises ``TransferError`` when it has failed or was cancelled."""
@@ -246,14 +247,20 @@ def settle_finished():
 
 
 def _settle_before_close():
-    """The library forgets requests when it closes; handles shall still know how they ended."""
+    """The library forgets requests when it closes; handles shall still know how they ended.
+
+    Of a failure that nobody can have looked at by now, nobody may ever hear.
+    """
     import time
     end = None
     for transfer in _live_transfers():
-        if transfer._code is None and transfer._request:
+        if transfer._code is None and transfer._request and transfer._context == (
+                _runtime.context()):
             if end is None:
                 end = time.monotonic() + _drain_seconds()
             transfer.wait(max(0.0, end - time.monotonic()))
+            if transfer._code is not None and "callback" not in (transfer._extra or ()):
+                _watch.tell(transfer)
         if transfer._request and transfer._context == _runtime.context():
             transfer._settle()
     _watch.drain(_drain_seconds)

@@ -180,8 +180,11 @@ static PyObject* wait_request(PyObject* self, PyObject* args) {
         return NULL;
     HANDLE(nixl_context, context, n[0]);
     HANDLE(nixl_request, request, n[1]);
-    const nixl_status status =
-        wait_in_slices(context, request, request_poll(context, request), (int64_t)n[2]);
+    /* No look first: it may be over while another thread is in its callback. */
+    const int64_t timeout_ns = (int64_t)n[2];
+    const nixl_status status = timeout_ns == 0
+                                   ? request_poll(context, request)
+                                   : wait_in_slices(context, request, NIXL_IN_PROGRESS, timeout_ns);
     return PyErr_Occurred() ? NULL : PyLong_FromLong(status);
 }
 

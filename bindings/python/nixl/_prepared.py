@@ -2,13 +2,14 @@
 """prepare: transfers that are checked and planned once and started again and again."""
 
 import ctypes
+import sys
 
 from . import _arrays, _calls, _errors, _runtime, _watch
 from ._library import RequestDescription, functions
 from ._handle import GOING_ON, Transfer, settle_finished
 from ._buffer import StorageBuffer
 from ._transfer import (
-    carry_layout, ends, locked_size, options_of, prepare_target, refused)
+    carry_layout, check_zero_copy, ends, locked_size, options_of, prepare_target, refused)
 
 _post, _poll, _new = _calls.post, _calls.poll, object.__new__
 
@@ -18,7 +19,7 @@ class Prepared:
     ``prepare``."""
 
     __slots__ = ("_context", "_request", "_ends", "_rows", "_lists", "_bytes", "_unsettled",
-                 "_target", "__weakref__")
+                 "_target", "_total", "__weakref__")
 
     def __init__(self, context, request, both_ends, rows, size):
         self._context = context
@@ -26,7 +27,8 @@ class Prepared:
         self._ends = both_ends
         self._rows = rows  # (memory, address, rows, columns) of the runs, or None: everything
         self._lists = None  # the request over two block lists, made at the first post with indices
-        self._bytes = size
+        self._total = size
+        self._bytes = max(size, locked_size(*both_ends))  # as the calls are told
         # A file that every post may have to cut; runs leave alone what lies beside them.
         self._target = both_ends[1] if rows is None and (
             both_ends[1].__class__ is StorageBuffer) else None
@@ -80,8 +82,10 @@ class Prepared:
         if last._now() is None:
             raise _errors.BusyError("the last post is still in flight",
                                     hint="wait for it or cancel it", retryable=True)
-        if last._code:
-            last.exception()  # the next post overwrites the library's record of it
+        # Nobody has looked yet, and without a variable of the caller's nobody will: `last`,
+        # getrefcount()'s argument, and _unsettled until _finish() has dropped it.
+        if last._code and sys.getrefcount(last) <= 2:
+            _watch.tell(last)
 
     def _post_with(self, indices, target_indices, options, callback):
         if indices is None:
@@ -138,7 +142,7 @@ class Prepared:
             if code in GOING_ON:
                 _watch.adopt_prepared(self, unsettled)
                 return
-            _watch.tell(code)
+            _watch.tell(unsettled, code)
         self._release()
 
     def _release(self):
@@ -153,10 +157,24 @@ class PostedTransfer(Transfer):
     __slots__ = ()
 
     def _finish(self, code):
-        Transfer._finish(self, code)
         prepared = self._keep
+        if self._code is None and (code or self._request != prepared._request):
+            self._code = code
+            self._copy()  # the next post overwrites the library's record of it
+        Transfer._finish(self, code)
         if prepared._unsettled is self:
             prepared._unsettled = None
+
+    def _copy(self):
+        self.exception()
+        self._more()["bytes_done"] = self.bytes_done
+
+    @property
+    def bytes_done(self):
+        """Bytes that have surely arrived."""
+        if self._code == 0 and self._request == self._keep._request:
+            return self._keep._total  # all of them; the request may speak of another post by now
+        return Transfer.bytes_done.__get__(self)
 
     def done(self):
         """Whether it has ended. Never blocks."""
@@ -165,8 +183,8 @@ class PostedTransfer(Transfer):
         code = _poll(self._context, self._request)
         if code == 1:
             return False
-        if self._extra is not None:  # callbacks wait
-            self._finish(code)
+        if code or self._extra is not None or self._request != self._keep._request:
+            self._finish(code)  # callbacks wait, or there is something to copy
             return True
         self._code = code  # _finish(), without its calls
         prepared = self._keep
@@ -321,16 +339,21 @@ def prepare(src, dst, runs=None):
             break
     if status:
         raise refused(src, dst, _errors.last(status))
-    if rows is not None and rows[0] is runs:  # the caller may change it; indices need it later
+    check_zero_copy(src._context, request.value)
+    if rows is not None and _is_of_caller(rows[0], runs):  # who may change it; indices need it
         rows = _kept(rows)
     if rows is None:
         carry_layout(src, dst)
     description = RequestDescription(struct_size=ctypes.sizeof(RequestDescription))
     functions["request_describe"](src._context, request, ctypes.byref(description))
-    size = description.bytes_wanted
-    if locked_size(src, dst) > size:  # storage
-        size = locked_size(src, dst)
-    return Prepared(src._context, request.value, (src, dst), rows, size)
+    return Prepared(src._context, request.value, (src, dst), rows, description.bytes_wanted)
+
+
+def _is_of_caller(array, runs):
+    if getattr(runs, "__array_interface__", None) is None:
+        return False  # a list was copied
+    import numpy
+    return numpy.may_share_memory(array, runs)
 
 
 def _kept(rows):

@@ -44,6 +44,10 @@ def configure(**settings):
     python_logging = settings.pop("python_logging", _log.wanted)
     if python_logging not in (True, False, None):
         raise _errors.InvalidArgumentError("python_logging is True, False or None")
+    allocator = settings.get("allocator", "default")
+    if allocator != "default":
+        raise _errors.NotFoundError(
+            "there is no allocator %r" % (allocator,), hint="known is 'default'")
     if settings:
         array, count = _runtime.setting_array(settings)
         if _runtime.is_open():
@@ -56,9 +60,9 @@ def configure(**settings):
         if _runtime.is_open():
             _log.detach()
             _log.attach()
-    if "raise_on_error" in settings:
+    if settings:
         from . import _transfer
-        _transfer.forget_style()
+        _transfer.forget_settings()
 
 
 def _try_settings(settings):
@@ -85,7 +89,16 @@ def rows():
     """The library's own report of its settings."""
     import json
     context = _runtime.context() if _runtime.is_open() else 0
-    found = json.loads(_errors.read_text(functions["report"], context, b"config"))
+    opened = ctypes.c_uint64()
+    if not context and _runtime.pending:  # a context like the one that will be opened
+        array, count = _runtime.setting_array(_runtime.pending)
+        _errors.check(functions["context_open"](array, count, ctypes.byref(opened)))
+    try:
+        found = json.loads(_errors.read_text(
+            functions["report"], context or opened.value, b"config"))
+    finally:
+        if opened.value:
+            functions["context_close"](opened)
     return found.get("settings", found.get("config")) if isinstance(found, dict) else found
 
 
@@ -101,10 +114,6 @@ def get_config():
         result[row["name"]] = Setting(
             _typed(kind, row["value"]), row.get("origin", "default").lower(),
             _typed(kind, row.get("default", "")), row.get("environment", ""), row.get("help", ""))
-    for name, value in _runtime.pending.items():
-        if name in result and not _runtime.is_open():
-            old = result[name]
-            result[name] = old._replace(value=value, origin="argument")
     result["python_logging"] = Setting(
         _log.wanted, "default" if _log.wanted is None else "argument", None, "",
         "Whether log lines go to Python's logger nixl; None: when logging is set up.")

@@ -6,9 +6,11 @@ import ctypes
 from . import _calls, _errors, _runtime, _watch
 from ._buffer import Buffer, StorageBuffer
 from ._handle import GOING_ON, OwnTransfer, read_path, settle_finished
-from ._library import PostOptions, functions
+from ._library import PostOptions, RequestDescription, functions
 
 _POLICIES = {None: 0, "default": 0, "allow": 1, "warn": 2, "require_direct": 3}
+
+_NO_END_S = 9e9  # what 64 bits hold in nanoseconds
 
 _start, _start_waited = _calls.start, _calls.start_waited
 
@@ -75,9 +77,10 @@ def carry_layout(src, dst):
 def options_of(deadline, stream, path_policy):
     options = PostOptions(struct_size=ctypes.sizeof(PostOptions))
     if deadline is not None:
-        if deadline <= 0:
+        if not deadline > 0:
             raise _errors.InvalidArgumentError("deadline is a positive number of seconds")
-        options.deadline_ns = int(deadline * 1e9)
+        if deadline < _NO_END_S:  # else it is none: nobody lives that long
+            options.deadline_ns = max(1, int(deadline * 1e9))
     if stream is not None:
         options.stream = getattr(stream, "cuda_stream", stream)
     if path_policy not in _POLICIES:
@@ -97,7 +100,23 @@ def _make(src, dst):
             break
     if status:
         raise refused(src, dst, _errors.last(status))
+    check_zero_copy(src._context, request.value)
     return request.value
+
+
+def check_zero_copy(context, request):
+    """Releases and refuses a request that would stage its bytes against the setting zero_copy."""
+    if not _setting("zero_copy"):
+        return
+    description = RequestDescription(struct_size=ctypes.sizeof(RequestDescription))
+    _errors.check(functions["request_describe"](context, request, ctypes.byref(description)))
+    if description.legs <= 1:
+        return
+    path = read_path(functions["request_path"], context, request)
+    _calls.release(context, request)
+    raise _errors.UnsupportedError(
+        "zero_copy is set, and the path %s copies through a staging buffer" % path,
+        hint="move it in two transfers through memory of your own, or unset zero_copy")
 
 
 def _start_with_options(src, dst, options, callback):
@@ -131,23 +150,16 @@ def _started(src, dst, start):
     raise refused(src, dst, error)
 
 
-_raise_on_error = None  # the setting, read at the first failure and forgotten by configure()
+_settings_read = {}  # what was read once, forgotten by configure() and finalize()
+forget_settings = _settings_read.clear
+_runtime.before_close.append(forget_settings)
 
 
-def forget_style():
-    global _raise_on_error
-    _raise_on_error = None
-
-
-_runtime.before_close.append(forget_style)
-
-
-def _raises():
-    global _raise_on_error
-    if _raise_on_error is None:
+def _setting(name):
+    if name not in _settings_read:
         from . import _settings
-        _raise_on_error = _settings.setting("raise_on_error") is not False
-    return _raise_on_error
+        _settings_read[name] = _settings.setting(name)
+    return _settings_read[name]
 
 
 def transfer(src, dst, *, deadline=None, stream=None, path_policy=None):
@@ -201,7 +213,7 @@ def transfer(src, dst, *, deadline=None, stream=None, path_policy=None):
         raise
     if result._code == 0:
         carry_layout(src, dst)
-    elif _raises():
+    elif _setting("raise_on_error"):
         result.raise_if_failed()
     return result
 
@@ -222,7 +234,7 @@ def transfer_async(src, dst, *, deadline=None, stream=None, path_policy=None, ca
     """
     src, dst = ends(src, dst)
     if deadline is None and stream is None and path_policy is None and callback is None and (
-            dst.__class__ is Buffer):
+            src.__class__ is Buffer and dst.__class__ is Buffer):
         result = _started(src, dst, _start)
     else:
         result = _start_with_options(src, dst, options_of(deadline, stream, path_policy), callback)

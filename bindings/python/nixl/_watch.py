@@ -52,6 +52,7 @@ def _done(user, _request, code):
     finally:
         with _lock:
             _posted.pop(user, None)  # only now: finalize() waits for callbacks to return
+            transfer._extra["callback"] = False
             _calling.pop(user, None)
             if _callback_ended.locked():
                 _callback_ended.release()
@@ -67,6 +68,7 @@ _DONE_ADDRESS = ctypes.cast(_done, ctypes.c_void_p).value
 
 def post_with_callback(transfer, callback, options, post):
     """Posts so that ``callback(transfer)`` runs before any wait returns."""
+    transfer._more()["callback"] = True  # it is to come, and will see how the transfer ended
     if not callable(callback):
         raise TypeError("callback is called with the transfer; a %s cannot be called"
                         % type(callback).__name__)
@@ -105,8 +107,8 @@ class _Dropped:
         )
 
     def _finish(self, code):
+        tell(self, code)
         _calls.release(self._context, self._request)
-        tell(code)
 
 
 class _DroppedPrepared:
@@ -119,12 +121,12 @@ class _DroppedPrepared:
         self._rest = (requests - {transfer._request}, prepared._lists)
 
     def _finish(self, code):
+        tell(self, code)
         _calls.release(self._context, self._request)
         for request in self._rest[0]:
             _calls.release(self._context, request)
         if self._rest[1] is not None:
             self._rest[1].release()
-        tell(code)
 
 
 def adopt_prepared(prepared, transfer):
@@ -134,10 +136,14 @@ def adopt_prepared(prepared, transfer):
         _ensure_thread()
 
 
-def tell(code):
-    if code not in (_errors.OK, _errors.CANCELLED, _errors.STALE):
-        from . import _log
-        _log.say("error", "a transfer failed and nobody looked: %s", _errors.status_name(code))
+def tell(transfer, code=None):
+    """Logs a failure that nobody will look at any more, in the words of the request."""
+    code = transfer._code if code is None else code
+    if code in (_errors.OK, _errors.CANCELLED, _errors.STALE):
+        return
+    from . import _log
+    _log.say("error", "a transfer failed and nobody looked: %s",
+             _errors.of_request(transfer._context, transfer._request, code))
 
 
 def adopt(transfer):
@@ -146,7 +152,7 @@ def adopt(transfer):
         return False  # it is the parent's
     code = _calls.poll(transfer._context, transfer._request)
     if code not in (_errors.IN_PROGRESS, _errors.INTERRUPTED):
-        tell(code)
+        tell(transfer, code)
         return False
     with _lock:
         _watched.append(_Dropped(transfer))
