@@ -171,6 +171,29 @@ void check_devices(Findings& out) {
                        ucx.outside ? "1.20.x is what is supported" : ""});
 }
 
+/// Rotating disks are the slowest part of any path that they are on.
+void check_disks(Findings& out) {
+    std::string rotating, solid;
+    for (const BlockDevice& device : read_block_devices()) {
+        const auto is = [&device](const char* kind) { return device.name.rfind(kind, 0) == 0; };
+        if (is("loop") || is("ram") || is("zram") || is("dm-") || is("md") || is("sr"))
+            continue; // stands on something else
+        std::string& names = device.rotational ? rotating : solid;
+        names += (names.empty() ? "" : " ") + device.name;
+    }
+    if (!rotating.empty())
+        out.push_back({WARN, "disks", rotating + ": rotating", "NVMe is recommended"});
+    else if (!solid.empty())
+        out.push_back({PASS, "disks", solid + ": solid state", ""});
+    else
+        out.push_back({SKIP, "disks", "none visible", ""});
+    const std::string rdma = rdma_devices();
+    if (rdma == "none")
+        out.push_back({SKIP, "RDMA", "no InfiniBand or RoCE device; of use with peers only", ""});
+    else
+        out.push_back({PASS, "RDMA", rdma, ""});
+}
+
 void check_backends(Findings& out, nixl_context context) {
     bool copies = false, stores = false;
     const Json backends = Json::read(report("backends", context));
@@ -221,6 +244,7 @@ std::vector<Finding> run_checks() {
     check_memory(out);
     check_temporary_folder(out);
     check_devices(out);
+    check_disks(out);
     return out;
 }
 

@@ -17,6 +17,7 @@ namespace nixl::tools {
 
 namespace {
 
+constexpr std::uint64_t TOUCH_BYTES = 64 << 20; // between two looks for Ctrl-C
 constexpr std::uint64_t LEAST_ITERATIONS = 3, SURE_RAW_ROUNDS = 21;
 // Ours and the baseline take turns after this long, so that both see the same machine.
 constexpr std::uint64_t TURN_NS = 10'000'000;
@@ -126,8 +127,10 @@ class Measurement {
     /// No page is touched for the first time while the clock runs.
     void touch_everything() {
         for (const End* end : {&source_, &target_})
-            if (end->memory() != nullptr)
-                std::memset(end->memory(), 0, shape_.span_bytes());
+            for (std::uint64_t at = 0;
+                 end->memory() != nullptr && at < shape_.span_bytes() && !is_interrupted();
+                 at += TOUCH_BYTES)
+                std::memset(end->memory() + at, 0, std::min(TOUCH_BYTES, shape_.span_bytes() - at));
         if (verifier_.impossible().empty())
             verifier_.prepare(0, Verifier::Extent::WHOLE);
         if (!verifier_.impossible().empty())
@@ -141,11 +144,15 @@ class Measurement {
         const std::uint64_t number = next_++;
         if (verifier_.is_on())
             verifier_.prepare(number, Verifier::Extent::WHOLE);
+        if (is_interrupted_now())
+            return false;
         request_.run();
-        if (verifier_.is_on())
+        if (verifier_.is_on() && !is_interrupted_now())
             result_.mismatch = verifier_.check(number, Verifier::Extent::WHOLE);
-        return !result_.mismatch;
+        return !result_.mismatch && !is_interrupted_now();
     }
+
+    bool is_interrupted_now() { return result_.interrupted = is_interrupted(); }
 
     /// Whether the `number`th iteration, timed or raw, is prepared and checked.
     [[nodiscard]] bool is_checked(std::uint64_t number) const {

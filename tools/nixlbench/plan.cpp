@@ -221,7 +221,7 @@ Plan make_plan(const CommandLine& line) {
 
 OutputFormat guess_format(int argc, const char* const* argv) {
     for (int i = 1; i < argc; ++i) {
-        std::string argument = argv[i];
+        std::string argument = lower_case(argv[i]);
         argument.erase(0, std::min(argument.find_first_not_of('-'), argument.size()));
         if (argument == "output=json" ||
             (argument == "output" && i + 1 < argc && lower_case(argv[i + 1]) == "json"))

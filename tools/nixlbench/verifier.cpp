@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "common/interrupt.h"
 #include "common/text.h"
 
 namespace nixl::tools {
@@ -78,7 +79,9 @@ template <typename Visit> void Verifier::for_each_piece(Extent extent, Visit vis
     }
     for (std::uint64_t element = 0; element < shape_.count(); ++element)
         for (std::uint64_t offset = 0; offset < shape_.block_bytes(); offset += PIECE_BYTES)
-            if (!visit({element, offset, std::min(PIECE_BYTES, shape_.block_bytes() - offset)}))
+            // Nobody waits for gigabytes who has pressed Ctrl-C.
+            if (is_interrupted() ||
+                !visit({element, offset, std::min(PIECE_BYTES, shape_.block_bytes() - offset)}))
                 return;
 }
 

@@ -36,6 +36,13 @@ class Json(ProgramTest):
         self.assertEqual(sum(bucket["count"] for bucket in value["histogram"]), 12)
         self.assertIn("--iterations", value["argv"])
 
+    def test_a_wrong_command_line_is_answered_in_the_format_asked_for(self):
+        """Proves: S-185"""
+        for asked in (["--output=JSON"], ["--output", "Json"]):
+            done = self.bench(*(asked + ["--bogus"]))
+            self.assertEqual(done.code, 2)
+            self.assertIn("bogus", done.json()["error"])
+
     def test_schema_refuses_what_is_wrong(self):
         """Proves: S-189"""
         value = self.measured("--size", "4K", "--iterations", "3")

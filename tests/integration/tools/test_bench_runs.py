@@ -177,6 +177,25 @@ class Interruption(ProgramTest):
         self.assertIn("Interrupted: this is the partial result", text)
         self.assert_folder_is_empty()
 
+    def test_control_c_while_memory_is_filled_and_checked(self):
+        """Proves: S-176"""
+        process = self.start("--size", "1GB", "--iterations", "100000", "--output", "json")
+        status = "/proc/%d/status" % process.pid
+        deadline = time.monotonic() + LIMIT_S
+        while self.signals_caught(status) & 1 << signal.SIGINT - 1 == 0:
+            self.assertLess(time.monotonic(), deadline)
+        begin = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=LIMIT_S)
+
+        self.assertEqual(process.returncode, 130)
+        self.assertLess(time.monotonic() - begin, 10)
+
+    def signals_caught(self, path):
+        with open(path) as file:
+            line = [line for line in file if line.startswith("SigCgt")]
+        return int(line[0].split()[1], 16)
+
     def test_killed_run_leaves_no_file(self):
         terminal, child_end = pty.openpty()
         self.addCleanup(os.close, terminal)

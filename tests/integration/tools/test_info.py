@@ -98,6 +98,25 @@ class Info(ProgramTest):
         if not os.path.exists("/dev/nvidiactl") and not os.path.exists("/dev/gdrdrv"):
             self.assertEqual([c["verdict"] for c in checks if c["subject"] == "GDRCopy"], ["skip"])
 
+    def test_check_tells_of_disks_and_fast_networks(self):
+        """Proves: S-233"""
+        checks = {c["subject"]: c for c in self.info("--check", "--json").json()["checks"]}
+
+        rotating = []
+        for name in os.listdir("/sys/block"):
+            path = "/sys/block/%s/" % name
+            if not name.startswith(("loop", "ram", "zram", "dm-", "md", "sr")):
+                with open(path + "queue/rotational") as file:
+                    if file.read().strip() == "1":
+                        rotating.append(name)
+        self.assertEqual(checks["disks"]["verdict"] == "warn", bool(rotating))
+        for name in rotating:
+            self.assertIn(name, checks["disks"]["text"])
+            self.assertIn("NVMe", checks["disks"]["cure"])
+        there = os.path.isdir("/sys/class/infiniband") and os.listdir("/sys/class/infiniband")
+        self.assertEqual(checks["RDMA"]["verdict"], "pass" if there else "skip")
+        self.assertIn("kernel", checks)
+
     def test_check_fails_when_something_does_not_work(self):
         """Proves: S-201"""
         for environment, word in (({"TMPDIR": "/nonexistent"}, "TMPDIR"),
