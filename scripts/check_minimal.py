@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Builds, installs and uses the library as if only meson, ninja, cmake and g++ were installed.
 
-Every library that pkg-config could find is hidden, so what needs one must switch itself off.
+What else there is is hidden, in a mount namespace where that is permitted, else from pkg-config
+alone; so what needs it must switch itself off.
 
-Proves: S-004 S-005 S-006 S-007 S-010
+Proves: S-004 S-005 S-006 S-007 S-010 S-016 S-230
 """
 import os
 import shutil
@@ -16,26 +17,93 @@ import tree
 from staging import CannotRun, Cases, Staging, run
 
 BUILD = "build-minimal"
-HIDDEN = {"PKG_CONFIG_LIBDIR": "/nonexistent", "PKG_CONFIG_PATH": "", "CMAKE_PREFIX_PATH": ""}
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+HIDDEN = {"PKG_CONFIG_LIBDIR": "/nonexistent", "PKG_CONFIG_PATH": "", "CMAKE_PREFIX_PATH": "",
+          "PATH": SYSTEM_PATH}
+# Package -> option, line of the summary, and the files without which it is absent.
+OPTIONAL = {
+    "liburing-dev": (
+        "io_uring", "io_uring", "include/liburing* lib/*/liburing* lib/*/pkgconfig/liburing*"),
+    "libgtest-dev": (
+        "tests", "tests", "include/gtest include/gmock src/googletest src/gtest src/gmock "
+        "lib/*/libgtest* lib/*/libgmock* lib/*/pkgconfig/g[tm]* lib/*/cmake/GTest"),
+    "python3-dev": (
+        "python_extension", "compiled calls", "include/python3* include/*/python3* "
+        "lib/*/pkgconfig/python*"),
+}
+NAMESPACE = """
+mount -t tmpfs tmpfs /mnt
+mkdir /mnt/usr /mnt/work
+mount -t overlay overlay -o lowerdir=/usr,upperdir=/mnt/usr,workdir=/mnt/work /usr || exit 77
+(cd /usr && rm -rf $0)
+exec "$@"
+"""
+
+
+def without(packages, command):
+    """The command in a system where these are not installed."""
+    files = " ".join(OPTIONAL[package][2] for package in packages)
+    return ["unshare", "-m", "sh", "-ec", NAMESPACE, files] + command
+
+
+def can_hide():
+    probe = subprocess.run(without([], ["true"]), stdout=subprocess.DEVNULL,
+                           stderr=subprocess.DEVNULL)
+    return probe.returncode == 0
+
+
+def run_minimal(command):
+    """With only the four packages."""
+    return run(without(OPTIONAL, command) if can_hide() else command, HIDDEN)
 
 
 def configure():
     shutil.rmtree(os.path.join(tree.ROOT, BUILD), ignore_errors=True)
-    return run(["meson", "setup", BUILD], HIDDEN)
+    return run_minimal(["meson", "setup", BUILD])
 
 
 def summary_names_packages(text):
-    assert "liburing-dev" in text, "the summary does not name the package of what is off"
+    for package in OPTIONAL if can_hide() else ["liburing-dev"]:
+        assert package in text, "the summary does not name " + package
+
+
+def each_absent_alone():
+    if not can_hide():
+        raise CannotRun("overlay mounts are not permitted")
+    for package, (_, line, _) in OPTIONAL.items():
+        with tempfile.TemporaryDirectory() as folder:
+            text = run(without([package], ["meson", "setup", folder]), {"PATH": SYSTEM_PATH},
+                       quiet=True)
+        assert package in text, "the summary does not name " + package
+        for other in OPTIONAL:
+            assert other == package or other not in text, "%s is off without %s" % (other, package)
+
+
+def asked_for_and_absent():
+    """An error of the configuration names the package."""
+    for package, (option, _, _) in OPTIONAL.items():
+        if package != "liburing-dev" and not can_hide():
+            raise CannotRun("overlay mounts are not permitted")
+        command = ["meson", "setup", "-D%s=enabled" % option]
+        with tempfile.TemporaryDirectory() as folder:
+            command.append(folder)
+            done = subprocess.run(
+                without([package], command) if can_hide() else command, cwd=tree.ROOT,
+                env=dict(os.environ, **HIDDEN), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        text = done.stdout.decode(errors="replace")
+        errors = [line for line in text.splitlines() if "ERROR" in line]
+        assert done.returncode != 0, "-D%s=enabled was accepted" % option
+        assert any(package in line for line in errors), "%s: %s" % (package, errors)
 
 
 def build():
-    text = run(["ninja", "-C", BUILD], HIDDEN)
+    text = run_minimal(["ninja", "-C", BUILD])
     warnings = [line for line in text.splitlines() if "warning:" in line]
     assert not warnings, warnings[0]
 
 
 def build_again_does_nothing():
-    text = run(["ninja", "-C", BUILD], HIDDEN)
+    text = run_minimal(["ninja", "-C", BUILD])
     assert "no work to do" in text, "ninja found work to do"
 
 
@@ -98,11 +166,15 @@ def really_install():
 
 
 def wipe():
-    run(["meson", "setup", BUILD, "--wipe"], HIDDEN)
+    run_minimal(["meson", "setup", BUILD, "--wipe"])
 
 
 def main():
     cases = Cases()
+    if not can_hide():
+        print("overlay mounts are not permitted: Python's headers and googletest are not hidden")
+    cases.run("an option that cannot be met names its package", asked_for_and_absent)
+    cases.run("each optional part absent alone", each_absent_alone)
     text = cases.run("configure", configure)
     cases.run("build without warnings", build)
     if not cases.failed:
