@@ -4,7 +4,7 @@
 
 --write brings generated pages up to date.
 
-Proves: S-011 S-021
+Proves: S-011 S-021 S-236
 """
 import argparse
 import os
@@ -24,6 +24,9 @@ MACHINE = re.compile(
 )
 # The names on public indexes belong to another project of the same name.
 FOREIGN_INSTALL = re.compile(r"pip install (?:-U |--upgrade )?[\"']?nixl\b")
+# Loose wording about related technologies; docs/glossary.md has the right one.
+WRONG_WORDS = ("GDRCopy (GPUDirect RDMA)", "NVIDIA UCX", "GPUDirect RDMA (GDRCopy)", "NVIDIA's UCX")
+GLOSSARY = ("UCX", "GDRCopy", "GPUDirect RDMA", "GPUDirect Storage", "etcd", "io_uring", "RDMA")
 REQUIRED = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "STYLE.md", "LICENSE")
 
 
@@ -69,6 +72,14 @@ def main():
         "settings page": [SETTINGS + " is not fresh"] if texts.get(SETTINGS) != page else [],
         "links": [p for name in names for p in broken_links(name, texts[name])],
         "machines": [p for name in names for p in line_problems(name, texts[name])],
+        "words": [
+            "%s: %s" % (name, words) for name in names for words in WRONG_WORDS
+            if words in texts[name]
+        ],
+        "glossary": [
+            "docs/glossary.md does not explain %s" % word for word in GLOSSARY
+            if "**%s**" % word not in texts.get("docs/glossary.md", "")
+        ],
         "required": [
             "%s is missing" % name
             for name in REQUIRED

@@ -16,11 +16,17 @@ TEXT
     exit 0
 fi
 
-file=
-if [ $# -gt 0 ] && [ "${1#-}" = "$1" ]; then
-    file=$(realpath -e -- "$1") || exit 1
-    shift
-fi
+file= value=no
+options=()
+for argument in "$@"; do
+    if [ "$value" = no ] && [ "${argument#-}" = "$argument" ] && [ -z "$file" ]; then
+        file=$(realpath -e -- "$argument") || exit 1
+        continue
+    fi
+    options+=("$argument")
+    value=no
+    [ "$argument" != --window ] || value=yes # the next argument belongs to it
+done
 "$root/scripts/setup.sh"
 "$root/scripts/build.sh"
 if [ -z "$file" ]; then
@@ -30,4 +36,4 @@ if [ -z "$file" ]; then
     echo "demo: no file given, making one of 256 MiB"
     head -c 268435456 /dev/urandom >"$file"
 fi
-"$root/build/tools/nixl-demo" "$file" "$@"
+"$root/build/tools/nixl-demo" "$file" "${options[@]}"

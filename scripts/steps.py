@@ -132,34 +132,10 @@ def asan_steps(*arguments):
     ]
 
 
-def steps_of(group):
-    if group == "check":
-        suites = ("--suite", "unit", "--suite", "api", "--suite", "conformance")
-        return static_steps() + asan_steps(*suites)
+def installed_steps():
+    """What users get, used as they use it."""
     found = specification() or ""
     return [
-        build_step("build", "build", "build as a user does"),
-        *static_steps(),
-        meson_step(
-            "tests", "build", "all suites, plain build", "build", NIXL_TEST_SEEDS=SEEDS_PLAIN
-        ),
-        *asan_steps(*WITHOUT_COUNTS),
-        build_step(
-            "tsan-build",
-            "build-tsan",
-            "build with TSan",
-            "-Db_sanitize=thread",
-            "-Dbuildtype=debugoptimized",
-        ),
-        meson_step(
-            "tsan-tests",
-            "build-tsan",
-            "all suites under TSan",
-            "tsan-build",
-            *WITHOUT_COUNTS,
-            NIXL_TEST_SEEDS=SEEDS_SANITIZED,
-            **SANITIZER_OPTIONS,
-        ),
         Step(
             "python",
             "the installed Python package, with and without its extension",
@@ -192,10 +168,53 @@ def steps_of(group):
             limit_s=45 * MINUTE,  # two sanitized builds share two cores
         ),
         Step(
+            "wheel",
+            "a wheel, built and used in a fresh environment",
+            script("check_wheel.py"),
+            limit_s=20 * MINUTE,
+        ),
+        Step(
+            "examples",
+            "the README's programs and examples/, run against an installation",
+            script("check_examples.py"),
+            needs=("build",),
+        ),
+        Step(
             "example",
             "the specification's C++ example, installed library, sanitizers",
             script("check_example.py", found),
             needs=("build", "tsan-build"),
             skip=no_specification,
         ),
+    ]
+
+
+def steps_of(group):
+    if group == "check":
+        suites = ("--suite", "unit", "--suite", "api", "--suite", "conformance")
+        return static_steps() + asan_steps(*suites)
+    return [
+        build_step("build", "build", "build as a user does"),
+        *static_steps(),
+        meson_step(
+            "tests", "build", "all suites, plain build", "build", NIXL_TEST_SEEDS=SEEDS_PLAIN
+        ),
+        *asan_steps(*WITHOUT_COUNTS),
+        build_step(
+            "tsan-build",
+            "build-tsan",
+            "build with TSan",
+            "-Db_sanitize=thread",
+            "-Dbuildtype=debugoptimized",
+        ),
+        meson_step(
+            "tsan-tests",
+            "build-tsan",
+            "all suites under TSan",
+            "tsan-build",
+            *WITHOUT_COUNTS,
+            NIXL_TEST_SEEDS=SEEDS_SANITIZED,
+            **SANITIZER_OPTIONS,
+        ),
+        *installed_steps(),
     ]
