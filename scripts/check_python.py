@@ -39,11 +39,13 @@ def interpreters():
 def main():
     totals = [0, 0, 0]
     with tempfile.TemporaryDirectory() as folder:
-        package = Staging("build", folder).python_folder()
+        staging = Staging("build", folder)
+        package = staging.python_folder()
         if package is None:
             print("the Python package is not installed\n0 passed, 1 failed")
             return 1
-        environment = dict(os.environ, PYTHONPATH=package, PYTHONDONTWRITEBYTECODE="1")
+        environment = dict(os.environ, PYTHONPATH=package, PYTHONDONTWRITEBYTECODE="1",
+                           NIXL_TEST_NIXLBENCH=staging.program("nixlbench"))
         for program in interpreters():
             print("== %s: %s" % (program, works(program, PROBE)), flush=True)
             command = [program, os.path.join("tests", "python", "run.py")]

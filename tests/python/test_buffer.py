@@ -4,6 +4,7 @@
 import array
 import gc
 import mmap
+import os
 import unittest
 import weakref
 
@@ -104,6 +105,37 @@ class Wrapping(Case):
         first.free()
         self.assertFalse(first.is_pinned)
         second.free()
+
+    def test_pinned_memory_is_locked_in_place_until_it_is_freed(self):
+        """Proves: S-075"""
+        import resource
+        size = 1 << 20
+        limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0]
+        if os.geteuid() != 0 and 0 <= limit < 4 * size:
+            self.skipTest("the limit of locked memory is %d bytes" % limit)
+        with mmap.mmap(-1, size) as data:
+            before = locked_bytes()
+            buffer = nixl.Buffer.from_host(data, pinned=True)
+            self.assertEqual(locked_bytes() - before, size)
+            self.assertTrue(buffer.is_pinned)
+            nixl.transfer(b"in place", buffer)
+            self.assertEqual(data[:8], b"in place")
+            buffer.free()
+            self.assertEqual(locked_bytes(), before)
+            self.assertFalse(nixl.Buffer.from_host(bytearray(8)).is_pinned)
+            del buffer
+
+    def test_size_is_a_number_of_bytes(self):
+        """Proves: S-082"""
+        store = nixl.FileBackend(self.scratch())
+        store.write("x", b"12345")
+        for thing, size in ((nixl.Buffer.from_host(b"123"), 3), (nixl.Buffer.from_host(b""), 0),
+                            (nixl.Buffer.from_host(array.array("d", [1, 2])), 16),
+                            (nixl.Buffer.allocate_host(4097), 4097), (store.object("x"), 5)):
+            self.assertIs(type(thing.size), int)
+            self.assertEqual(thing.size, size)
+        with self.assertRaises(AttributeError):
+            nixl.Buffer.from_host(b"1").size = 2
 
     def test_cannot_be_made_directly(self):
         with self.assertRaises(TypeError):
@@ -361,6 +393,11 @@ class Freeing(Case):
         self.assertRegex(repr(buffer), r"^<nixl.Buffer 1\.00 MB host")
         buffer.free()
         self.assertIn("freed", repr(buffer))
+
+
+def locked_bytes():
+    with open("/proc/self/status") as file:
+        return [int(line.split()[1]) << 10 for line in file if line.startswith("VmLck")][0]
 
 
 class Copies(Case):

@@ -21,6 +21,23 @@ class Import(Case):
         self.assertEqual(process.stderr, "")
         self.assertEqual(process.stdout.strip(), nixl.__version__)
 
+    def test_what_is_installed_has_the_same_version(self):
+        """Proves: S-003"""
+        import importlib.metadata
+        try:
+            version = importlib.metadata.version("nixl")
+        except importlib.metadata.PackageNotFoundError:
+            self.skipTest("the package is not installed")
+        self.assertEqual(version, nixl.__version__)
+
+    def test_another_system_is_refused_in_one_sentence(self):
+        """Proves: S-017"""
+        process = child("import sys; sys.platform = 'darwin'; import nixl", check=False)
+
+        self.assertNotEqual(process.returncode, 0)
+        last = process.stderr.strip().split("\n")[-1]
+        self.assertEqual(last, "ImportError: nixl runs on Linux only, not on darwin")
+
     def test_needs_no_numpy_torch_asyncio_and_starts_no_thread(self):
         """Proves: S-004"""
         code = (

@@ -1,6 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Settings, telemetry and log lines."""
 
+import json
+import os
+import re
+import subprocess
+import threading
+import time
 import unittest
 
 import nixl
@@ -108,20 +114,140 @@ class Telemetry(Case):
         nixl.telemetry.reset()
         self.assertEqual(nixl.telemetry.get_metrics()["transfers"], 0)
 
-    def test_cache_hit_rate_is_a_fraction(self):
+    def test_cache_hit_rate_counts_look_ups_served_from_the_cache(self):
         """Proves: S-119 C-21"""
         nixl.telemetry.enable()
-        data = bytearray(1 << 20)
-        for _ in range(5):
-            nixl.transfer(nixl.Buffer.from_host(data), nixl.Buffer.from_host(data))
+        source = nixl.Buffer.from_host(bytes(1 << 20))
+        target = nixl.Buffer.from_host(bytearray(1 << 20))
+        rates = [nixl.telemetry.get_metrics()["cache_hit_rate"]]
+        for _ in range(3):
+            nixl.transfer(source, target)
+            rates.append(nixl.telemetry.get_metrics()["cache_hit_rate"])
 
-        self.assertTrue(0.0 <= nixl.telemetry.get_metrics()["cache_hit_rate"] <= 1.0)
+        self.assertEqual([round(rate, 2) for rate in rates], [0.0, 0.0, 0.5, 0.67])
+        metrics = nixl.telemetry.get_metrics()
+        self.assertEqual(round(metrics["registration_cache_hit_rate"], 2), 0.67)
+        self.assertEqual(metrics["pool_hit_rate"], 0.0)
+
+    def test_pools_count_in_the_hit_rate(self):
+        """Proves: S-119 C-21"""
+        nixl.initialize(path_policy="allow")
+        nixl.telemetry.enable()
+        store = nixl.FileBackend(self.scratch())
+        store.write("x", bytes(1 << 20))
+        nixl.telemetry.reset()
+        nixl.transfer(store.object("x"), store.object("y"))
+        first = nixl.telemetry.get_metrics()["pool_hit_rate"]
+        nixl.transfer(store.object("x"), store.object("y"))
+
+        self.assertEqual((first, nixl.telemetry.get_metrics()["pool_hit_rate"]), (0.0, 0.5))
+
+    def test_busy_time_is_a_union_and_not_a_sum(self):
+        """Proves: S-118"""
+        self.use_faults(hold_rate="1")
+        nixl.telemetry.enable()
+        start = time.monotonic()
+        handles = [nixl.transfer_async(bytes(1 << 16), bytearray(1 << 16)) for _ in range(4)]
+        self.assertEqual(handles[0].wait(0.3), nixl.TransferStatus.TIMEOUT)
+        for handle in handles:
+            handle.cancel()
+            handle.wait(20)
+        passed = time.monotonic() - start
+        busy = nixl.telemetry.get_metrics()["busy_seconds"]
+        threading.Event().wait(0.2)  # nothing is in flight
+
+        self.assertTrue(0.29 <= busy <= passed, (busy, passed))
+        self.assertEqual(nixl.telemetry.get_metrics()["busy_seconds"], busy)
+
+    def test_bandwidth_is_that_of_nixlbench(self):
+        """Proves: S-118"""
+        program = os.environ.get("NIXL_TEST_NIXLBENCH")
+        if not program:
+            self.skipTest("NIXL_TEST_NIXLBENCH does not name the program")
+        size, ratios = 64 << 20, []
+        source, target = nixl.Buffer.allocate_host(size), nixl.Buffer.allocate_host(size)
+        nixl.transfer(source, target)
+        nixl.telemetry.enable()
+        for _ in range(5):  # each beside the other, as the machine's pace changes
+            told = subprocess.run([program, "--size", "64MB", "--iterations", "10", "--output",
+                                   "json"], stdout=subprocess.PIPE, check=True)
+            nixl.telemetry.reset()
+            for _ in range(10):
+                nixl.transfer(source, target)
+            ratios.append(nixl.telemetry.get_metrics()["bandwidth_gbps"]
+                          / json.loads(told.stdout)["bandwidth_gbps"])
+
+        self.assertTrue(any(0.8 < ratio < 1.25 for ratio in ratios), ratios)
 
     def test_from_the_environment(self):
         """Proves: S-037"""
         code = "import nixl; nixl.initialize(); print(nixl.telemetry.is_enabled())"
 
         self.assertEqual(child(code, env={"NIXL_ENABLE_TELEMETRY": "true"}).stdout, "True\n")
+
+
+class Chunks(Case):
+    def test_large_transfers_travel_in_chunks_and_that_many_at_once(self):
+        """Proves: S-068 C-12"""
+        code = (
+            "import nixl, sys\n"
+            "store = nixl.FileBackend(sys.argv[1]); store.write('x', bytes(4 << 20))\n"
+            "nixl.configure(pipeline_chunks=int(sys.argv[2]), chunk_size=256*1024)\n"
+            "sys.stderr.write('begin\\n'); sys.stderr.flush()\n"
+            "nixl.transfer(store.object('x'), store.object('y'))\n")
+        for chunks in (4, 16):
+            with self.subTest(chunks=chunks):
+                process = child(code, self.scratch(), str(chunks), env={
+                    "NIXL_LOG_LEVEL": "TRACE", "NIXL_DECORATORS": "trace:posix"})
+                in_flight, most, sizes = set(), 0, []
+                for line in process.stderr.partition("begin\n")[2].splitlines():
+                    event = re.search(r"queue \d+: (submit|completed) tag (\d+)", line)
+                    if event and event.group(1) == "submit":
+                        in_flight.add(event.group(2))
+                        most = max(most, len(in_flight))
+                    elif event:
+                        in_flight.discard(event.group(2))
+                        sizes.append(int(re.search(r"bytes (\d+)", line).group(1)))
+                self.assertEqual(set(sizes), {256 * 1024})
+                self.assertEqual(len(sizes), 2 * 16)  # every chunk is read and written
+                self.assertEqual(most, chunks)
+
+
+class Warnings(Case):
+    SLOW = (
+        "import nixl, sys\n"
+        "store = nixl.FileBackend(sys.argv[1]); store.write('x', b'1')\n"
+        "for _ in range(2):\n"
+        "    for _ in range(3): nixl.transfer(store.object('x'), store.object('y'))\n"
+        "    nixl.finalize()\n")
+
+    def lines(self, level=None):
+        environment = {"NIXL_LOG_LEVEL": level} if level else {}
+        return child(self.SLOW, self.scratch(), env=environment).stderr.splitlines()
+
+    def test_one_for_each_cause_and_process(self):
+        """Proves: S-209 S-222"""
+        lines = self.lines()
+
+        self.assertEqual(len(lines), 1, lines)
+        for words in ("WARN", "slower", "posix+posix", "no backend copies file -> file directly"):
+            self.assertIn(words, lines[0])
+
+    def test_levels_filter(self):
+        """Proves: S-036"""
+        self.assertEqual((self.lines("ERROR"), self.lines("fatal")), ([], []))
+        for level in ("WARN", "warning", "INFO", "debug", "TRACE"):
+            lines = self.lines(level)
+            self.assertEqual(sum("WARN" in line for line in lines), 1, (level, lines))
+            self.assertEqual(any("DEBUG" in line for line in lines), level in ("debug", "TRACE"))
+
+    def test_a_level_that_is_none_is_told_and_not_used(self):
+        """Proves: S-036"""
+        lines = self.lines("LOUD")
+
+        self.assertTrue(any("LOUD" in line and "WARN" in line for line in lines), lines)
+        self.assertTrue(any("slower" in line for line in lines), lines)
+        self.assertFalse(any("DEBUG" in line for line in lines), lines)
 
 
 class Logging(Case):
@@ -158,6 +284,8 @@ class Logging(Case):
             "[t.start() for t in threads]; [t.join() for t in threads]\n")
         child(code)
 
+
+class Values(Case):
     def test_values_that_wait_for_the_opening(self):
         """Proves: S-032 S-068"""
         nixl.configure(buffer_size="8MB")

@@ -441,6 +441,29 @@ class Blocks(Case):
                 forced.write_block(16, b"1")
         self.assertEqual(self.content()[4096:8192], b"y" * 4096)
 
+    def test_a_device_with_a_file_system_is_refused(self):
+        """Proves: C-27"""
+        import shutil
+        import subprocess
+        if shutil.which("mkfs.ext4") is None:
+            self.skipTest("needs mkfs.ext4")
+        with open(self.path, "wb") as file:
+            file.truncate(4 << 20)
+        subprocess.run(["mkfs.ext4", "-q", "-F", self.path], check=True)
+        before = self.content()
+        device = self.loop_device()
+        with self.assertRaises(nixl.PermissionDeniedError) as caught:
+            nixl.BlockBackend(device).write_block(block_id=0, data=b"x" * 4096)
+        self.assertIn("destroys what it holds", str(caught.exception))
+        self.assertIn("force=True", str(caught.exception))
+        self.assertEqual(self.content(), before)
+
+        code = "import nixl, sys; nixl.BlockBackend(sys.argv[1]).write_block(3, b'z' * 4096)"
+        child(code, device, env={"NIXL_ALLOW_RAW_WRITE": "1"})
+        nixl.BlockBackend(self.path).write_block(4, b"z" * 4096)  # regular files are not guarded
+        os.sync()
+        self.assertEqual(self.content()[3 * 4096:5 * 4096], b"z" * 8192)
+
     def loop_device(self):
         import shutil
         import subprocess
@@ -454,6 +477,39 @@ class Blocks(Case):
         self.addCleanup(subprocess.run, ["losetup", "--detach", device])
         self.addCleanup(nixl.finalize)
         return device
+
+
+class Example(Case):
+    def test_the_specifications_lines_with_paths_of_our_own(self):
+        """Proves: S-239"""
+        folder, data = self.scratch(), os.urandom(100000)
+        device = os.path.join(folder, "device")
+        with open(device, "wb"):
+            pass
+        code = example("### Storage Backend Operations").partition("# Object storage")[0]
+        for literal, ours in (("/mnt/data/nixl", folder + "/store"), ("/dev/nvme0n1", device)):
+            self.assertEqual(code.count("'%s'" % literal), 1)
+            code = code.replace(literal, ours)
+        names = {"data": data, "gpu_buffer": nixl.Buffer.from_host(data)}
+        exec(compile(code, "the specification", "exec"), names)
+
+        self.assertEqual(names["retrieved_data"], data)
+        with open(os.path.join(folder, "store", "model.bin"), "rb") as file:
+            self.assertEqual(file.read(), data)
+        with open(device, "rb") as file:
+            self.assertEqual(file.read()[42 * 4096:][:len(data)], data)
+
+
+def example(heading):
+    """The first block of code below a heading of the specification."""
+    import glob
+    root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+    named = os.environ.get("NIXL_TEST_SPECIFICATION")
+    found = [named] if named else glob.glob(os.path.join(root, "../shared/spec/000_*.txt"))
+    if not found:
+        raise unittest.SkipTest("the specification's text is not beside this checkout")
+    with open(found[0], encoding="utf-8") as file:
+        return file.read().partition(heading)[2].partition("```python\n")[2].partition("```")[0]
 
 
 if __name__ == "__main__":
