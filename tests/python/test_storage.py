@@ -121,9 +121,9 @@ class Files(Case):
         os.chmod(self.folder, 0o755)
         os.chmod(self.store.path, 0o333)
         code = ("import nixl, os, sys\n"
-                "os.setgid(65534); os.setuid(65534)\n"
-                "store = nixl.FileBackend(sys.argv[1]); store.write('x', b'1')\n"
-                "print(store.read('x'))\n")
+                "store = nixl.FileBackend(sys.argv[1]); store.write('x', b'0'); store.read('x')\n"
+                "os.setgid(65534); os.setuid(65534)\n"  # who may not even import any more
+                "store.write('x', b'1'); print(store.read('x'))\n")
         readable = {"NIXL_PYTHON_HOT": os.environ.get("NIXL_PYTHON_HOT", "")}
         self.assertEqual(child(code, self.store.path, env=readable).stdout, "b'1'\n")
 
