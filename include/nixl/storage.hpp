@@ -80,7 +80,7 @@ class FileBackend {
     /// Stores all of `data` under `name`, durable on return. A reader sees the old content or all
     /// of the new one; an error leaves the old one. Returns the number of bytes.
     std::size_t write(const std::string& name, const Buffer& data) {
-        const std::filesystem::path path = path_of(name);
+        const std::filesystem::path path = path_of(name, false);
         make_folder(path.parent_path());
         static std::atomic<unsigned> number{0};
         const std::string temporary =
@@ -139,8 +139,14 @@ class FileBackend {
     }
 
     [[nodiscard]] bool exists(const std::string& name) const {
-        std::error_code ignored;
-        return std::filesystem::is_regular_file(path_of(name), ignored);
+        try {
+            std::error_code ignored;
+            return std::filesystem::is_regular_file(path_of(name), ignored);
+        } catch (const NIXLException& error) {
+            if (error.code() != Code::PERMISSION_DENIED)
+                throw;
+            return false; // a link that leaves the folder
+        }
     }
     [[nodiscard]] std::size_t size(const std::string& name) const {
         std::error_code error;
@@ -150,8 +156,9 @@ class FileBackend {
         return static_cast<std::size_t>(bytes);
     }
     void remove(const std::string& name) {
-        if (::unlink(path_of(name).c_str()) != 0)
-            detail::throw_system(path_of(name).string(), errno);
+        const std::filesystem::path path = path_of(name, false);
+        if (::unlink(path.c_str()) != 0)
+            detail::throw_system(path.string(), errno);
     }
     /// The names, sorted.
     [[nodiscard]] std::vector<std::string> list() const {
@@ -179,7 +186,8 @@ class FileBackend {
         return name.size() >= end.size() &&
                name.compare(name.size() - end.size(), end.size(), end) == 0;
     }
-    [[nodiscard]] std::filesystem::path path_of(const std::string& name) const {
+    /// With `follow` what lies there is used, else it is replaced.
+    [[nodiscard]] std::filesystem::path path_of(const std::string& name, bool follow = true) const {
         bool good =
             !name.empty() && name.find('\0') == std::string::npos && !ends_in_temporary(name);
         for (std::size_t begin = 0; good && begin <= name.size();) {
@@ -193,7 +201,8 @@ class FileBackend {
                                 "names are relative, without '..' and empty parts");
         const std::filesystem::path path = root_ / name;
         std::error_code error;
-        const auto inside = std::filesystem::weakly_canonical(path.parent_path(), error);
+        const auto inside =
+            std::filesystem::weakly_canonical(follow ? path : path.parent_path(), error);
         const auto root = error ? root_ : std::filesystem::weakly_canonical(root_, error);
         if (!error && std::mismatch(root.begin(), root.end(), inside.begin(), inside.end()).first !=
                           root.end())

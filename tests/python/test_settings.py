@@ -299,6 +299,9 @@ class Values(Case):
                 nixl.configure(allocator="custom")
             nixl.configure(allocator="default")
             nixl.initialize()
+        nixl.finalize()
+        with self.assertRaises(nixl.NotFoundError):
+            nixl.initialize(allocator="custom")
 
     def test_zero_copy_refuses_what_must_be_staged(self):
         """Proves: S-069 C-30"""

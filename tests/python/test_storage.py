@@ -101,6 +101,17 @@ class Files(Case):
             with self.assertRaises(nixl.NIXLError):
                 call("out/x", *([b"1"] if call == self.store.write else []))
         self.assertEqual(os.listdir(self.folder), ["store"])
+        secret = os.path.join(self.folder, "secret")
+        with open(secret, "wb") as file:
+            file.write(b"secret")
+        os.symlink(secret, os.path.join(self.store.path, "link"))
+        for call in (self.store.read, self.store.size, self.store.object):
+            with self.assertRaises(nixl.PermissionDeniedError):
+                call("link")
+        self.assertFalse(self.store.exists("link"))
+        self.store.write("link", b"1")  # replaces the link
+        with open(secret, "rb") as file:
+            self.assertEqual(file.read(), b"secret")
         self.store.write("in/x", b"1")
         self.assertEqual(self.store.read("real/x"), b"1")
 

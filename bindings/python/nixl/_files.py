@@ -64,7 +64,8 @@ class FileBackend:
             raise _errors.InputOutputError(
                 "%s: %s" % (self.path, error.strerror), detail=error.errno or 0) from None
 
-    def _path_of(self, name):
+    def _path_of(self, name, follow=True):
+        """Where a name lies. With ``follow`` what lies there is used, else it is replaced."""
         name = os.fspath(name)
         if not isinstance(name, str):
             raise TypeError("a name is text, not %s" % type(name).__name__)
@@ -79,7 +80,8 @@ class FileBackend:
                 "names that end in %s are the store's own" % _TEMPORARY
             )
         path = os.path.join(self.path, *parts)
-        inside, root = os.path.realpath(os.path.dirname(path)), os.path.realpath(self.path)
+        inside = os.path.realpath(path if follow else os.path.dirname(path))
+        root = os.path.realpath(self.path)
         if inside != root and not inside.startswith(root.rstrip("/") + "/"):
             raise _errors.PermissionDeniedError(
                 "%s: a symbolic link leaves the store's folder" % path)
@@ -98,7 +100,7 @@ class FileBackend:
         Returns:
             The number of bytes.
         """
-        path = self._path_of(name)
+        path = self._path_of(name, follow=False)
         source = data if isinstance(data, Buffer) else Buffer.from_host(data)
         folder = os.path.dirname(path)
         _make_folder(folder)
@@ -170,7 +172,7 @@ class FileBackend:
 
     def delete(self, name):
         """Removes what is stored under ``name``."""
-        path = self._path_of(name)
+        path = self._path_of(name, follow=False)
         try:
             os.unlink(path)
         except OSError as error:
@@ -178,7 +180,10 @@ class FileBackend:
 
     def exists(self, name):
         """Whether something is stored under ``name``."""
-        return os.path.isfile(self._path_of(name))
+        try:
+            return os.path.isfile(self._path_of(name))
+        except _errors.PermissionDeniedError:
+            return False
 
     def size(self, name):
         """How many bytes are stored under ``name``."""

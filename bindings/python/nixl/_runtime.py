@@ -46,6 +46,10 @@ def text_of(name, value):
 def setting_array(settings):
     """The C form of a dict of settings."""
     items = [(name, text_of(name, value)) for name, value in settings.items()]
+    for name, value in items:
+        if name == "allocator" and value != "default":
+            raise _errors.NotFoundError(
+                "there is no allocator %r" % value, hint="known is 'default'")
     array = (Setting * max(1, len(items)))()
     for row, (name, value) in zip(array, items):
         row.name = name.encode()

@@ -44,10 +44,6 @@ def configure(**settings):
     python_logging = settings.pop("python_logging", _log.wanted)
     if python_logging not in (True, False, None):
         raise _errors.InvalidArgumentError("python_logging is True, False or None")
-    allocator = settings.get("allocator", "default")
-    if allocator != "default":
-        raise _errors.NotFoundError(
-            "there is no allocator %r" % (allocator,), hint="known is 'default'")
     if settings:
         array, count = _runtime.setting_array(settings)
         if _runtime.is_open():

@@ -161,6 +161,13 @@ TEST_F(ApiStorage, LongNames_andLinksOutOfTheFolder) {
     std::filesystem::create_directory_symlink(folder_, folder_ + "/store/out");
     EXPECT_THROW(store.write("out/escaped", "1", 1), nixl::NIXLException);
     EXPECT_FALSE(std::filesystem::exists(folder_ + "/escaped"));
+    std::ofstream(folder_ + "/secret") << "secret";
+    std::filesystem::create_symlink(folder_ + "/secret", folder_ + "/store/link");
+    EXPECT_THROW((void)store.read("link"), nixl::NIXLException);
+    EXPECT_THROW((void)store.object("link", 1), nixl::NIXLException);
+    EXPECT_FALSE(store.exists("link"));
+    store.write("link", "1", 1); // replaces the link
+    EXPECT_EQ(std::filesystem::file_size(folder_ + "/secret"), 6u);
 }
 
 } // namespace
