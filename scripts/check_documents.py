@@ -27,6 +27,7 @@ FOREIGN_INSTALL = re.compile(r"pip install (?:-U |--upgrade )?[\"']?nixl\b")
 # Loose wording about related technologies; docs/glossary.md has the right one.
 WRONG_WORDS = ("GDRCopy (GPUDirect RDMA)", "NVIDIA UCX", "GPUDirect RDMA (GDRCopy)", "NVIDIA's UCX")
 GLOSSARY = ("UCX", "GDRCopy", "GPUDirect RDMA", "GPUDirect Storage", "etcd", "io_uring", "RDMA")
+FOREIGN_CLONE = re.compile(r"git clone \S*ai-dynamo")
 REQUIRED = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "STYLE.md", "LICENSE")
 
 
@@ -54,6 +55,8 @@ def line_problems(name, text):
     for number, line in enumerate(text.split("\n"), 1):
         if MACHINE.search(line):
             yield "%s:%d: names a machine's folder or a registry" % (name, number)
+        if FOREIGN_CLONE.search(line):
+            yield "%s:%d: would clone another project" % (name, number)
         if FOREIGN_INSTALL.search(line):
             yield "%s:%d: would install another project's package" % (name, number)
 
@@ -72,6 +75,7 @@ def main():
         "settings page": [SETTINGS + " is not fresh"] if texts.get(SETTINGS) != page else [],
         "links": [p for name in names for p in broken_links(name, texts[name])],
         "machines": [p for name in names for p in line_problems(name, texts[name])],
+        "clone": [] if "git clone" in texts["README.md"] else ["README.md: no way to the sources"],
         "words": [
             "%s: %s" % (name, words) for name in names for words in WRONG_WORDS
             if words in texts[name]

@@ -51,6 +51,22 @@ inline void grow_file(const std::string& path, std::uint64_t bytes) {
         throw_system(path, error);
 }
 
+/// Makes a file at most `bytes` long, and one that is missing.
+inline void cut_file(const std::string& path, std::uint64_t bytes) {
+    const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (descriptor < 0)
+        throw_system(path, errno);
+    struct stat found {};
+    int error = 0;
+    if (::fstat(descriptor, &found) != 0 ||
+        (static_cast<std::uint64_t>(found.st_size) > bytes &&
+         ::ftruncate(descriptor, static_cast<off_t>(bytes)) != 0))
+        error = errno;
+    ::close(descriptor);
+    if (error != 0)
+        throw_system(path, error);
+}
+
 /// Makes the names of a directory durable.
 inline void sync_folder(const std::filesystem::path& folder) {
     const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -130,12 +146,13 @@ class FileBackend {
     [[nodiscard]] Buffer object(const std::string& name) const {
         return Buffer::open_file(path_of(name).string(), OpenMode::READ_ONLY, 0, 0, context_);
     }
-    /// The file as a target of `bytes` bytes, emptied first and written in place.
+    /// The file as a target of `bytes` bytes, made when missing, written in place. What it holds
+    /// beyond them is cut off now.
     [[nodiscard]] Buffer object(const std::string& name, std::size_t bytes) {
         const std::filesystem::path path = path_of(name);
         make_folder(path.parent_path());
-        return Buffer::open_file(path.string(), OpenMode::CREATE | OpenMode::TRUNCATE, 0, bytes,
-                                 context_);
+        detail::cut_file(path.string(), bytes);
+        return Buffer::open_file(path.string(), OpenMode::CREATE, 0, bytes, context_);
     }
 
     [[nodiscard]] bool exists(const std::string& name) const {

@@ -283,6 +283,12 @@ class Files(Case):
         """Proves: S-105 S-092"""
         self.store.write("x", b"")
         self.assertEqual(nixl.transfer(self.store.object("x"), bytearray(4)).bytes_done, 0)
+        self.store.write("y", b"old")
+        for name in ("y", "new"):
+            nixl.transfer(b"", self.store.object(name))
+            self.assertEqual(self.store.read(name), b"")
+        nixl.transfer(self.store.object("y"), self.store.object("x"))
+        self.assertEqual(self.store.size("x"), 0)
 
     @needs_numpy
     def test_arrays(self):

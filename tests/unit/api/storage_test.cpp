@@ -87,6 +87,12 @@ TEST_F(ApiStorage, Objects_areEndsOfTransfers) {
     nixl::transfer(store.object("x"), nixl::Buffer::from_host(back.data(), 3));
 
     EXPECT_EQ(back, data);
+    (void)nixl::explain(nixl::Buffer::from_host(data.data(), 3), store.object("x", 3));
+    nixl::transfer(store.object("x"), store.object("x", 3)); // onto itself
+    EXPECT_EQ(store.read("x"), data);
+    nixl::transfer(nixl::Buffer::from_host(data.data(), 1), store.object("x", 1));
+    EXPECT_EQ(store.read("x"), Bytes{1});
+    store.write("x", data.data(), 3);
     EXPECT_THROW(store.read("x", nixl::Buffer::from_host(back.data(), 2)), nixl::NIXLException);
 }
 
