@@ -124,7 +124,8 @@ enum {
     NIXL_BUFFER_CREATE = 1u << 2,   /* file: create it when missing */
     NIXL_BUFFER_TRUNCATE = 1u << 3, /* file: empty it first */
     NIXL_BUFFER_FORCE = 1u << 4,    /* block device: allow writing */
-    NIXL_BUFFER_PIN = 1u << 5       /* host memory: page-lock it (in place, no copy) */
+    NIXL_BUFFER_PIN = 1u << 5       /* host memory: page-lock it (in place, no copy); in a description:
+                                       it is locked */
 };
 
 /* Describes memory that the caller owns; nothing is copied. It must stay valid until

@@ -70,6 +70,8 @@ Result<Region*> RegionTable::describe_memory(void* address, uint64_t bytes, uint
     region->region_flags =
         (flags & NIXL_BUFFER_READ_ONLY) != 0 ? uint32_t{NIXL_REGION_READ_ONLY} : 0;
     region->locked = pin && locked_.lock(address, bytes);
+    region->flags &= ~uint32_t{NIXL_BUFFER_PIN}; // told of what is, not of what was wished
+    region->flags |= region->locked ? uint32_t{NIXL_BUFFER_PIN} : 0;
     return region;
 }
 

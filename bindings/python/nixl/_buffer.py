@@ -157,8 +157,7 @@ class Buffer:
         """Whether the memory is page-locked."""
         if not self._handle:
             return False
-        description = self._describe()
-        return description.kind == PINNED or bool(description.flags & PIN)
+        return bool(self._describe().flags & PIN)
 
     @property
     def is_read_only(self):
