@@ -132,9 +132,9 @@ TEST_F(LibraryWaits, CloseWhileSomebodyFreesWhatNeverComesBack_ends) {
     const Transfer transfer = session.request(session.file(file_.text()), into);
     ASSERT_EQ(transfer.post(), NIXL_OK);
     std::atomic<bool> freeing{false};
-    std::thread freer([&] {
+    std::thread freer([&freeing, into, context = session.context()] {
         freeing = true;
-        EXPECT_NE(nixl_buffer_free(session.context(), into, -1), NIXL_OK);
+        EXPECT_NE(nixl_buffer_free(context, into, -1), NIXL_OK);
     });
     EXPECT_TRUE(eventually([&] { return freeing.load(); }));
 
