@@ -176,7 +176,8 @@ class Transfers {
             lane->enter();
             lane->progress(); // takes it out of the inbox
             const RequestState now = request.load();
-            const bool mine = request.lane.load(std::memory_order_relaxed) == lane &&
+            // acquire: pairs with launch(), which forgets the last post before it.
+            const bool mine = request.lane.load(std::memory_order_acquire) == lane &&
                               request.started && now.in_flight() && now.generation == generation;
             if (mine)
                 work(*lane);
