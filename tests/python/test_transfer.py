@@ -375,6 +375,8 @@ def interrupted(code):
         stdout=subprocess.PIPE,
         env=environment,
         universal_newlines=True,
+        # Whoever runs the tests in the background may have had it ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         process.stdout.readline()
