@@ -5,29 +5,12 @@
 #include <chrono>
 #include <thread>
 
-#if defined(__SANITIZE_ADDRESS__)
-#include <sanitizer/lsan_interface.h>
-#endif
-
 #include "tests/conformance/late_backend.h"
 #include "tests/conformance/session.h"
+#include "tests/support/quarantine.h"
 
 namespace nixl::test {
 namespace {
-
-/// What is made while this lives may be quarantined, which a leak checker cannot know.
-class Quarantine {
-  public:
-#if defined(__SANITIZE_ADDRESS__)
-    Quarantine() { __lsan_disable(); }
-    ~Quarantine() { __lsan_enable(); }
-#else
-    Quarantine() {} // NOLINT: a destructor of its own keeps it from looking unused
-    ~Quarantine() {}
-#endif
-    Quarantine(const Quarantine&) = delete;
-    Quarantine& operator=(const Quarantine&) = delete;
-};
 
 class LibraryClose : public ::testing::Test {
   protected:
