@@ -44,8 +44,7 @@ def main():
         if package is None:
             print("the Python package is not installed\n0 passed, 1 failed")
             return 1
-        environment = dict(os.environ, PYTHONPATH=package, PYTHONDONTWRITEBYTECODE="1",
-                           NIXL_TEST_NIXLBENCH=staging.program("nixlbench"))
+        environment = dict(os.environ, PYTHONPATH=package, PYTHONDONTWRITEBYTECODE="1")
         for program in interpreters():
             print("== %s: %s" % (program, works(program, PROBE)), flush=True)
             command = [program, os.path.join("tests", "python", "run.py")]
