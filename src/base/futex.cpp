@@ -40,8 +40,4 @@ void futex_wake_all(const std::atomic<uint32_t>& word) noexcept {
     futex(word, FUTEX_WAKE, INT_MAX, nullptr);
 }
 
-void futex_wake_one(const std::atomic<uint32_t>& word) noexcept {
-    futex(word, FUTEX_WAKE, 1, nullptr);
-}
-
 } // namespace nixl::core

@@ -15,6 +15,5 @@ enum class FutexResult : uint8_t { WOKEN, TIMED_OUT, INTERRUPTED };
 FutexResult futex_wait(const std::atomic<uint32_t>& word, uint32_t expected,
                        int64_t timeout_ns) noexcept;
 void futex_wake_all(const std::atomic<uint32_t>& word) noexcept;
-void futex_wake_one(const std::atomic<uint32_t>& word) noexcept;
 
 } // namespace nixl::core

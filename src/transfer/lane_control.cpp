@@ -16,10 +16,7 @@ namespace nixl::core {
 
 Result<void> Lane::open_queue(LaneQueue& queue, uint32_t number_of_backend) noexcept {
     Backend& backend = *shared_.registry().backends()[number_of_backend];
-    const uint32_t most = backend.caps().max_depth;
-    const uint32_t wanted = shared_.limits().queue_depth;
-    const uint32_t depth = wanted == 0 || (most != 0 && wanted > most) ? most : wanted;
-    auto opened = backend.open_queue(depth, &queue);
+    auto opened = backend.open_queue(backend.caps().max_depth, &queue); // 0: its own choice
     if (!opened.ok()) {
         NIXL_LOG(ERROR, opened.error().message);
         return std::move(opened).error();

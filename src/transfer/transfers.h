@@ -25,7 +25,6 @@ enum class PathPolicy : uint8_t { ALLOW, WARN, REQUIRE_DIRECT };
 struct TransferLimits {
     uint32_t lanes = 1;
     uint32_t requests = 4096;
-    uint32_t queue_depth = 0; ///< 0: the backend's
     uint64_t chunk_bytes = 1u << 20;
     uint32_t chunks = 8;
     PathPolicy policy = PathPolicy::WARN;
