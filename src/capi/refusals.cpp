@@ -27,8 +27,11 @@ nixl_status refuse_post(Code code) noexcept {
         return fail(code, "the request was released, or one of its buffers was freed",
                     "make a new request");
     case Code::AGAIN:
-        return fail(code, "the completion queue or the staging memory has no room",
-                    "take events or wait for transfers, then post again");
+        return fail(
+            code,
+            "the completion queue or the staging memory has no room, or the thread that runs "
+            "callbacks cannot be started",
+            "take events or wait for transfers (or raise ulimit -u), then post again");
     case Code::NO_MEMORY:
         return fail(code, "the staging memory of the path does not fit into pool_size",
                     "raise pool_size, or lower chunk_size and pipeline_chunks");

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "transfer/progress.h"
 #include "transfer/transfers.h"
 
 namespace nixl::core {
@@ -194,8 +195,12 @@ bool Transfers::quarantine() {
 
 Result<void> Transfers::arm(CompletionQueue& queue) {
     queue.arm();
-    if (queue.armed())
-        want_progress();
+    if (!queue.armed())
+        return {};
+    if (!progress_->ensure())
+        return Error(Code::AGAIN, "the thread that would signal the queue cannot be started",
+                     "raise the limit on threads (ulimit -u), or poll the queue");
+    want_progress();
     return {};
 }
 

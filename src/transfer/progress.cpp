@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transfer/progress.h"
 
+#include <utility>
 #include <vector>
 
 #include <poll.h>
@@ -28,23 +29,32 @@ void Progress::stop() noexcept {
         thread_.join();
 }
 
-void Progress::start() noexcept {
+/// False: it cannot be started. Others may have given threads back when it is asked for again.
+bool Progress::start() noexcept {
     const MutexLock lock(mutex_);
     if (running_.load() || stopping_.load())
-        return;
-    auto signal = EventFd::create();
-    if (!signal.ok()) {
-        NIXL_LOG(ERROR, "no progress thread: " + signal.error().message);
-        return;
+        return true;
+    const auto started = start_locked();
+    if (!started.ok() && !std::exchange(told_, true))
+        NIXL_LOG(ERROR, "no progress thread: transfers go on only in polls and waits, and no "
+                        "callback can be posted: " +
+                            started.error().message + "; " + started.error().hint);
+    return started.ok();
+}
+
+Result<void> Progress::start_locked() {
+    if (!signal_.has_value()) {
+        auto signal = EventFd::create();
+        if (!signal.ok())
+            return std::move(signal).error();
+        signal_.emplace(std::move(signal).value());
     }
-    signal_.emplace(std::move(signal).value());
     auto thread = start_thread("nixl-progress", [this] { serve(); });
-    if (!thread.ok()) {
-        NIXL_LOG(ERROR, "no progress thread: " + thread.error().message);
-        return;
-    }
+    if (!thread.ok())
+        return std::move(thread).error();
     thread_ = std::move(thread).value();
     running_.store(true);
+    return {};
 }
 
 void Progress::nudge() noexcept {

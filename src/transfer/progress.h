@@ -9,6 +9,7 @@
 
 #include "base/annotations.h"
 #include "base/descriptor.h"
+#include "base/status.h"
 
 namespace nixl::core {
 
@@ -23,9 +24,14 @@ class Progress {
     void stop() noexcept EXCLUDES(mutex_); ///< for good
     /// There may be work: starts the thread, or wakes it when it sleeps.
     void nudge() noexcept;
+    /// Starts the thread at first need. False: it cannot be started now; the log tells why, once.
+    [[nodiscard]] bool ensure() noexcept {
+        return running_.load(std::memory_order_acquire) || start();
+    }
 
   private:
-    void start() noexcept EXCLUDES(mutex_);
+    bool start() noexcept EXCLUDES(mutex_);
+    Result<void> start_locked() REQUIRES(mutex_);
     void serve();
     bool drive_lanes(bool all, uint64_t* next_deadline);
     void sleep(bool all, uint64_t next_deadline);
@@ -35,7 +41,8 @@ class Progress {
     std::atomic<bool> asleep_{false};
     std::atomic<bool> stopping_{false};
     Mutex mutex_;
-    std::optional<EventFd> signal_; ///< made before running_ is set
+    bool told_ GUARDED_BY(mutex_) = false; ///< that it cannot be started
+    std::optional<EventFd> signal_;        ///< made before running_ is set
     std::thread thread_ GUARDED_BY(mutex_);
 };
 

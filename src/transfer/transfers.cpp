@@ -112,6 +112,8 @@ Code Transfers::launch(Request& request, const PostOptions& options, uint64_t be
         return undo_post(request, before, Code::UNSUPPORTED);
     if (options.path_policy == NIXL_PATH_WARN)
         (void)check_policy(*request.route, PathPolicy::WARN);
+    if (options.done != nullptr && !options.wait && !progress_->ensure())
+        return undo_post(request, before, Code::AGAIN);
     if (!request.note.alone)
         request.note.peer = 0;
     request.note.sent = false;

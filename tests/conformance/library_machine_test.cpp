@@ -227,6 +227,35 @@ TEST(LibraryForbidden, IoUring_isReplacedByThreadsWithTheReason) {
         expect_child(in_child([=] { return without_io_uring(error); }));
 }
 
+/// No thread can be started: what needs none goes on, what needs one is refused by name.
+std::string without_threads() {
+    Bytes source = random_bytes(100 * KIB, 8), target(source.size());
+    Session session;
+    const Transfer transfer = session.request(session.wrap(source), session.wrap(target));
+    nixl_queue queue{};
+    EXPECT_EQ(nixl_queue_open(session.context(), 4, &queue), NIXL_OK);
+    if (!forbid_call(SYS_clone3, EAGAIN) || !forbid_call(SYS_clone, EAGAIN))
+        return std::string("skip: seccomp: ") + std::strerror(errno);
+    bool called = false;
+    nixl_post_options options = NIXL_INIT(nixl_post_options);
+    options.user = &called;
+    options.done = [](void* user, nixl_request, nixl_status) { *static_cast<bool*>(user) = true; };
+
+    for (int i = 0; i < 2; ++i) {
+        EXPECT_EQ(transfer.post(&options), NIXL_AGAIN);
+        EXPECT_NE(std::string(last_error().message).find("callbacks"), std::string::npos);
+        EXPECT_EQ(nixl_queue_arm(session.context(), queue), NIXL_AGAIN);
+    }
+    EXPECT_FALSE(called);
+    EXPECT_EQ(transfer.run(), NIXL_OK) << "without a callback";
+    EXPECT_TRUE(target == source);
+    return "";
+}
+
+TEST(LibraryForbidden, Threads_refuseCallbacksAndNothingElse) {
+    expect_child(in_child(without_threads));
+}
+
 // ---- No descriptors left ------------------------------------------------------------------------
 
 /// Only `spare` more descriptors can be opened.

@@ -3,7 +3,8 @@
 // seconds.
 //   perf-files FILE randread|randwrite|read|write BLOCK_BYTES DEPTH DIRECT(0|1) SECONDS
 #include <chrono>
-#include <cstring>
+#include <cstdlib>
+#include <memory>
 #include <random>
 #include <string>
 
@@ -18,6 +19,7 @@ using nixl_perf::check;
 
 constexpr uint64_t FILE_BYTES = 1ull << 30;
 constexpr uint64_t PER_POST = 64u << 20;
+constexpr uint64_t IN_FLIGHT = 2; // posts, so that the depth does not run dry between them
 
 double cpu_seconds() {
     rusage usage{};
@@ -28,17 +30,90 @@ double cpu_seconds() {
     return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
+struct Shape {
+    bool write, random, direct;
+    uint64_t block;
+};
+
 /// Each post moves 64 MiB: blocks at random places of the file, or the next part of it in order.
-std::vector<nixl_run> make_runs(bool random, bool write, uint64_t block, uint64_t part) {
+std::vector<nixl_run> make_runs(const Shape& shape, uint64_t part) {
     static std::mt19937_64 numbers(1);
+    const uint64_t in_memory = part % IN_FLIGHT * PER_POST;
     std::vector<nixl_run> runs;
-    for (uint64_t at = 0; at < PER_POST; at += block) {
-        const uint64_t in_file =
-            random ? numbers() % (FILE_BYTES / block) * block : part * PER_POST + at;
-        runs.push_back({write ? at : in_file, write ? in_file : at, block, 0, 0, 1, 0, 0});
+    for (uint64_t at = in_memory; at < in_memory + PER_POST; at += shape.block) {
+        const uint64_t in_file = shape.random ? numbers() % (FILE_BYTES / shape.block) * shape.block
+                                              : part * PER_POST + at - in_memory;
+        runs.push_back(
+            {shape.write ? at : in_file, shape.write ? in_file : at, shape.block, 0, 0, 1, 0, 0});
     }
     return runs;
 }
+
+/// Memory as programs have it, filled with what a disk cannot compress or take for zeros.
+class Memory {
+  public:
+    static constexpr uint64_t BYTES = IN_FLIGHT * PER_POST;
+    Memory() : words_(static_cast<uint64_t*>(std::aligned_alloc(ALIGNMENT, BYTES))) {
+        std::mt19937_64 numbers(2);
+        for (uint64_t i = 0; i < BYTES / sizeof(uint64_t); ++i)
+            words_.get()[i] = numbers();
+    }
+    void* get() { return words_.get(); }
+
+  private:
+    static constexpr size_t ALIGNMENT = 2u << 20;
+    struct Free {
+        void operator()(uint64_t* words) const { std::free(words); }
+    };
+    std::unique_ptr<uint64_t, Free> words_;
+};
+
+/// One request per part of the file.
+class Bench {
+  public:
+    Bench(const char* path, const char* depth, const Shape& shape) {
+        const nixl_setting setting{"posix.queue_depth", depth};
+        check(nixl_context_open(&setting, 1, &context_), "open");
+        check(nixl_buffer_open(context_, path, NIXL_KIND_FILE, 0, FILE_BYTES,
+                               shape.direct ? NIXL_BUFFER_DIRECT : 0, &file_),
+              "open file");
+        check(
+            nixl_buffer_wrap(context_, room_.get(), Memory::BYTES, NIXL_KIND_HOST, -1, 0, &memory_),
+            "wrap");
+        for (uint64_t part = 0; part < FILE_BYTES / PER_POST; ++part) {
+            const auto runs = make_runs(shape, part);
+            nixl_request request{};
+            check(nixl_request_create_runs(context_, shape.write ? &memory_ : &file_,
+                                           shape.write ? &file_ : &memory_, 1, runs.data(),
+                                           runs.size(), 0, &request),
+                  "create");
+            requests_.push_back(request);
+        }
+    }
+    ~Bench() { check(nixl_context_close(context_), "close"); }
+
+    /// Returns the bytes moved; the last posts have ended when it does.
+    uint64_t run(double seconds) {
+        uint64_t posted = 0, ended = 0;
+        const auto start = Clock::now();
+        while (std::chrono::duration<double>(Clock::now() - start).count() < seconds) {
+            check(nixl_request_post(context_, request(posted++), nullptr), "post");
+            if (posted - ended == IN_FLIGHT)
+                check(nixl_request_wait(context_, request(ended++), -1), "wait");
+        }
+        while (ended < posted)
+            check(nixl_request_wait(context_, request(ended++), -1), "wait");
+        return posted * PER_POST;
+    }
+
+  private:
+    nixl_request request(uint64_t number) { return requests_[number % requests_.size()]; }
+
+    Memory room_;
+    nixl_context context_{};
+    nixl_buffer file_{}, memory_{};
+    std::vector<nixl_request> requests_;
+};
 
 } // namespace
 
@@ -47,43 +122,15 @@ int main(int argc, char** argv) {
         std::fprintf(stderr, "usage: perf-files FILE SHAPE BLOCK_BYTES DEPTH DIRECT SECONDS\n");
         return 2;
     }
-    const std::string shape = argv[2];
-    const bool write = shape.find("write") != std::string::npos;
-    const bool random = shape.rfind("rand", 0) == 0;
-    const uint64_t block = std::strtoull(argv[3], nullptr, 10);
-    const double seconds = std::atof(argv[6]);
-    const nixl_setting setting{"posix.queue_depth", argv[4]};
-    nixl_context context{};
-    check(nixl_context_open(&setting, 1, &context), "open");
-    nixl_buffer file{}, memory{};
-    check(nixl_buffer_open(context, argv[1], NIXL_KIND_FILE, 0, FILE_BYTES,
-                           std::atoi(argv[5]) != 0 ? NIXL_BUFFER_DIRECT : 0, &file),
-          "open file");
-    check(nixl_buffer_allocate(context, PER_POST, NIXL_KIND_HOST, -1, 0, &memory), "allocate");
-    std::vector<nixl_request> requests;
-    for (uint64_t part = 0; part < FILE_BYTES / PER_POST; ++part) {
-        const auto runs = make_runs(random, write, block, part);
-        nixl_request request{};
-        check(nixl_request_create_runs(context, write ? &memory : &file, write ? &file : &memory, 1,
-                                       runs.data(), runs.size(), 0, &request),
-              "create");
-        requests.push_back(request);
-    }
-    nixl_post_options wait = NIXL_INIT(nixl_post_options);
-    wait.flags = NIXL_POST_WAIT;
-    uint64_t bytes = 0;
+    const std::string name = argv[2];
+    const Shape shape{name.find("write") != std::string::npos, name.rfind("rand", 0) == 0,
+                      std::atoi(argv[5]) != 0, std::strtoull(argv[3], nullptr, 10)};
+    Bench bench(argv[1], argv[4], shape);
     const double cpu_before = cpu_seconds();
     const auto start = Clock::now();
-    double took = 0;
-    for (size_t i = 0; took < seconds; i = (i + 1) % requests.size()) {
-        check(nixl_request_post(context, requests[i], &wait), "post");
-        bytes += PER_POST;
-        took = std::chrono::duration<double>(Clock::now() - start).count();
-    }
+    const uint64_t bytes = bench.run(std::atof(argv[6]));
+    const double took = std::chrono::duration<double>(Clock::now() - start).count();
     std::printf("{\"bytes\": %llu, \"seconds\": %.6f, \"cpu_seconds\": %.6f}\n",
                 static_cast<unsigned long long>(bytes), took, cpu_seconds() - cpu_before);
-    for (const nixl_request request : requests)
-        check(nixl_request_release(context, request), "release");
-    check(nixl_context_close(context), "close");
     return 0;
 }

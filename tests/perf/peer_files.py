@@ -15,6 +15,7 @@ import numpy
 from nixl._api import nixl_agent, nixl_agent_config
 
 FILE_BYTES, PER_POST = 1 << 30, 64 << 20
+IN_FLIGHT, ALIGNMENT = 2, 2 << 20
 
 
 def cpu_seconds():
@@ -28,7 +29,8 @@ def handles(agent, memory, fd, shape, block):
     generator = numpy.random.default_rng(1)
     for part in range(FILE_BYTES // PER_POST):
         near = numpy.empty((count, 3), numpy.uint64)
-        near[:, 0] = memory.ctypes.data + numpy.arange(count, dtype=numpy.uint64) * block
+        near[:, 0] = (memory.ctypes.data + part % IN_FLIGHT * PER_POST +
+                      numpy.arange(count, dtype=numpy.uint64) * block)
         near[:, 1], near[:, 2] = block, 0
         far = near.copy()
         far[:, 0] = (generator.integers(0, FILE_BYTES // block, count, dtype=numpy.uint64) * block
@@ -40,27 +42,40 @@ def handles(agent, memory, fd, shape, block):
                                     agent.get_xfer_descs(far, "FILE"), "a")
 
 
+def post(agent, request):
+    if agent.transfer(request) == "ERR":
+        sys.exit("transfer was refused")
+
+
+def wait(agent, request):
+    state = agent.check_xfer_state(request)
+    while state == "PROC":
+        state = agent.check_xfer_state(request)
+    if state != "DONE":
+        sys.exit("transfer ended as " + state)
+
+
 def main():
     path, shape, block, direct, seconds, engine = sys.argv[1:]
     agent = nixl_agent("a", nixl_agent_config(backends=[]))
     agent.create_backend("POSIX", {} if engine == "default" else {engine: "true"})
-    room = numpy.zeros(PER_POST + 4096, numpy.uint8)
-    memory = room[-room.ctypes.data % 4096:][:PER_POST]
-    memory.fill(1)
+    room = numpy.zeros(IN_FLIGHT * PER_POST + ALIGNMENT, numpy.uint8)
+    memory = room[-room.ctypes.data % ALIGNMENT:][:IN_FLIGHT * PER_POST]
+    memory[:] = numpy.random.default_rng(2).integers(0, 256, memory.size, numpy.uint8)
     fd = os.open(path, os.O_RDWR | (os.O_DIRECT if direct == "1" else 0))
-    agent.register_memory([(memory.ctypes.data, PER_POST, 0, "")], "DRAM")
+    agent.register_memory([(memory.ctypes.data, memory.size, 0, "")], "DRAM")
     agent.register_memory([(0, FILE_BYTES, fd, "")], "FILE")
     requests = list(handles(agent, memory, fd, shape, int(block)))
-    moved, number = 0, 0
+    posted, ended = 0, 0
     cpu, begin = cpu_seconds(), time.perf_counter()
-    while time.perf_counter() - begin < float(seconds):
-        state = agent.transfer(requests[number])
-        while state == "PROC":
-            state = agent.check_xfer_state(requests[number])
-        if state != "DONE":
-            sys.exit("transfer ended as " + state)
-        moved += PER_POST
-        number = (number + 1) % len(requests)
+    while time.perf_counter() - begin < float(seconds) or ended < posted:
+        if posted - ended < IN_FLIGHT and time.perf_counter() - begin < float(seconds):
+            post(agent, requests[posted % len(requests)])
+            posted += 1
+        else:
+            wait(agent, requests[ended % len(requests)])
+            ended += 1
+    moved = posted * PER_POST
     print(json.dumps({"bytes": moved, "seconds": time.perf_counter() - begin,
                       "cpu_seconds": cpu_seconds() - cpu}), flush=True)
     os._exit(0)  # its destructors crash at exit in some versions
