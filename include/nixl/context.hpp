@@ -10,8 +10,8 @@
 namespace nixl {
 
 /// Opens the default context. May be left out: the first use opens it with the environment's
-/// settings. Throws ALREADY_EXISTS when it is open with other settings; with the same ones nothing
-/// happens.
+/// settings. When it is open already, nothing happens if every given setting has that value; throws
+/// ALREADY_EXISTS if one has another.
 inline void initialize(const Config& config = {}) {
     const detail::SettingList settings(config);
     nixl_context ignored{};

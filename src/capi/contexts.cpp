@@ -127,6 +127,29 @@ bool usable(nixl_context handle) {
            !context_slot(handle.index).context->inherited();
 }
 
+/// The default context when it is open and has these settings already.
+Result<nixl_context> same_default(nixl_context open, const nixl_setting* settings, uint32_t count) {
+    NIXL_ASSIGN_OR_RETURN(const auto pairs, to_pairs(settings, count));
+    NIXL_ASSIGN_OR_RETURN(const auto wanted, Settings::load(pairs));
+    const Call call(open);
+    if (!call)
+        return Error(Code::STALE, "the default context is being closed");
+    if (const std::string name = call->differs_in(wanted); !name.empty())
+        return Error(Code::ALREADY_EXISTS,
+                     "nixl is initialised already, with another value of " + name,
+                     "finalize first, or change settings with configure");
+    return open;
+}
+
+Result<nixl_context> open_default(const nixl_setting* settings, uint32_t count) {
+    Default& mine = the_default();
+    const std::lock_guard lock(mine.mutex);
+    if (usable(mine.handle))
+        return same_default(mine.handle, settings, count);
+    NIXL_ASSIGN_OR_RETURN(mine.handle, open_context(settings, count));
+    return mine.handle;
+}
+
 } // namespace
 
 extern "C" {
@@ -157,29 +180,7 @@ nixl_status nixl_default_context(nixl_context* out) {
 nixl_status nixl_default_open(const nixl_setting* settings, uint32_t count, nixl_context* out) {
     if (out == nullptr)
         return fail(Code::INVALID_ARGUMENT, "out is NULL");
-    Default& mine = the_default();
-    const std::lock_guard lock(mine.mutex);
-    if (usable(mine.handle)) {
-        auto pairs = to_pairs(settings, count);
-        if (!pairs.ok())
-            return fail(pairs.error());
-        auto wanted = Settings::load(pairs.value());
-        if (!wanted.ok())
-            return fail(wanted.error());
-        const Call call(mine.handle);
-        if (!call)
-            return last_code();
-        if (call->given() != wanted.value().given())
-            return fail(Code::ALREADY_EXISTS, "nixl is initialised already, with other settings",
-                        "finalize first, or change settings with configure");
-        *out = mine.handle;
-        return NIXL_OK;
-    }
-    auto opened = open_context(settings, count);
-    if (!opened.ok())
-        return fail(opened.error());
-    *out = mine.handle = opened.value();
-    return NIXL_OK;
+    return guarded([&] { return to_status(open_default(settings, count), out); });
 }
 
 nixl_status nixl_default_close(void) {

@@ -71,7 +71,7 @@ class Settings {
     /// "help"}...]; secrets masked.
     [[nodiscard]] std::string to_json() const;
 
-    /// What was given as arguments, normalised, for "opened with the same settings already".
+    /// What was given as arguments, normalised.
     [[nodiscard]] const std::map<std::string, std::string, std::less<>>& given() const noexcept {
         return given_;
     }

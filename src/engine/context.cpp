@@ -251,9 +251,14 @@ Result<void> Context::configure(std::span<const Settings::Pair> given) {
     return {};
 }
 
-std::map<std::string, std::string, std::less<>> Context::given() {
+std::string Context::differs_in(const Settings& wanted) {
     const MutexLock lock(mutex_);
-    return settings_.given();
+    for (const auto& [name, text] : wanted.given()) {
+        const std::string *const theirs = wanted.find(name), *const ours = settings_.find(name);
+        if (theirs == nullptr || ours == nullptr || *theirs != *ours)
+            return name;
+    }
+    return {};
 }
 
 Result<void> Context::add_backend(const nixl_backend_v1& table) {

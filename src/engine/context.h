@@ -66,7 +66,9 @@ class Context final : private Host {
 
     // ---- Settings and reports -----------------------------------------------------------------
     Result<void> configure(std::span<const Settings::Pair> given) EXCLUDES(mutex_);
-    [[nodiscard]] std::map<std::string, std::string, std::less<>> given() EXCLUDES(mutex_);
+    /// The first setting that `wanted` was given as an argument and that has another value here;
+    /// empty: none.
+    [[nodiscard]] std::string differs_in(const Settings& wanted) EXCLUDES(mutex_);
     Result<std::string> report(std::string_view section) EXCLUDES(mutex_);
     Result<std::string> explain(nixl_buffer source, nixl_buffer target, uint64_t bytes);
     [[nodiscard]] std::string path_of(const Request& request);

@@ -12,7 +12,6 @@ _lock = RLock()
 _context = 0  # 0: not open as far as Python knows
 _closing = False  # a thread is in finalize()
 _exiting = False
-_given = None  # the settings that it was opened with
 _foreign = set()  # contexts of the process that this one was forked from
 _closing_waits_for_views = False
 _registered = False
@@ -72,7 +71,7 @@ def context():
 
 
 def _open(settings):
-    global _context, _closing_waits_for_views, _given
+    global _context, _closing_waits_for_views
     with _lock:
         if _context and not settings:
             return _context
@@ -91,7 +90,6 @@ def _open(settings):
             _log.detach()
             raise error
         _context = handle.value
-        _given = merged
         _closing_waits_for_views = False
         _after_open()
         return _context
@@ -119,10 +117,10 @@ def initialize(backend=None, enable_gpu=None, log_level=None, **settings):
             of this and ``NIXL_LOG_LEVEL`` counts. **settings: Any other setting that ``nixl-info
             --config`` lists.
 
-    Without arguments it is content with whatever is set up already.
+    Set up already, it is content when every setting given here has that value.
 
     Raises:
-        AlreadyExistsError: It is set up with other settings; ``finalize()`` first.
+        AlreadyExistsError: One of them has another value; ``finalize()`` first.
         InvalidArgumentError: An unknown setting (with the closest known name) or a bad value.
     """
     given = {"backend": backend, "enable_gpu": enable_gpu, "log_level": log_level}
@@ -130,18 +128,11 @@ def initialize(backend=None, enable_gpu=None, log_level=None, **settings):
     given.update(settings)
     with _lock:
         if _context:
-            wanted = {**pending, **given}
-            if not given or _texts(wanted) == _texts(_given or {}):
-                return
-            array, count = setting_array(wanted)  # 2MB may be 2097152: the library is the judge
+            array, count = setting_array(given)
             handle = ctypes.c_uint64()
             _errors.check(functions["default_open"](array, count, ctypes.byref(handle)))
         else:
             _open(given)
-
-
-def _texts(settings):
-    return {name: text_of(name, value) for name, value in settings.items()}
 
 
 def finalize():
@@ -168,7 +159,7 @@ def _check_not_in_callback():
 def _finalize(warn):
     """Closes it, or leaves that to the last array. What waits, waits without the lock: callbacks
     that run meanwhile may use the library and must not wait for this thread."""
-    global _context, _closing, _closing_waits_for_views, _given, _telemetry
+    global _context, _closing, _closing_waits_for_views, _telemetry
     with _lock:
         if not _context or _closing:
             return
@@ -183,7 +174,6 @@ def _finalize(warn):
         context, _context = _context, 0
         _closing = False
         _telemetry = None
-        _given = None
         pending.clear()
         left = len(views)
         _closing_waits_for_views = left != 0

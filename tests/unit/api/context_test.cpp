@@ -34,6 +34,20 @@ TEST_F(ApiContext, SameConfigTwice_isFineOtherIsRefused) {
     }
 }
 
+// Proves: S-154
+TEST_F(ApiContext, InitializeAfterConfigure_isContentWithWhatIsNotGiven) {
+    nixl::Config config;
+    config.settings.emplace_back("chunk_size", "2MB");
+    nixl::initialize(config);
+    nixl::configure("pipeline_chunks", "4");
+
+    nixl::initialize();
+    nixl::initialize(config);
+
+    nixl::configure("chunk_size", "4MB");
+    EXPECT_THROW(nixl::initialize(config), nixl::NIXLException);
+}
+
 // Proves: S-152
 TEST_F(ApiContext, OtherSettings_travelAsText) {
     nixl::Config config;
