@@ -35,8 +35,7 @@ void warn_of_missing_engine(const std::string& wanted) {
 
 /// They are accepted, since programs set them, and nothing reads them yet.
 void warn_of_settings_without_effect(const Settings& settings) {
-    for (const char* name :
-         {"zero_copy", "allocator", "audit_log", "log_transfers", "log_metadata_access"}) {
+    for (const char* name : {"allocator", "audit_log", "log_transfers", "log_metadata_access"}) {
         const std::string text = std::string("setting ") + name + " has no effect in this version";
         if (settings.origin(name) != SettingOrigin::DEFAULT && log_first_time(text))
             NIXL_LOG(WARN, text);
@@ -93,6 +92,7 @@ TransferLimits Context::limits_from_settings() const {
     limits.chunk_bytes = settings_.number("chunk_size");
     limits.chunks = static_cast<uint32_t>(settings_.number("pipeline_chunks"));
     limits.policy = static_cast<PathPolicy>(settings_.number("path_policy"));
+    limits.zero_copy = settings_.flag("zero_copy");
     return limits;
 }
 

@@ -33,8 +33,9 @@ Transfers::Transfers(const BackendRegistry& registry, RegionTable& regions, Rout
                      StagingPool& staging, Telemetry& telemetry, const TransferLimits& limits)
     : registry_(registry), regions_(regions), router_(router), staging_(staging),
       telemetry_(telemetry), fixed_limits_(limits), chunk_bytes_(limits.chunk_bytes),
-      chunks_(limits.chunks), policy_(limits.policy), requests_(limits.requests),
-      flights_(1u << 20), queues_(1024), progress_(std::make_unique<Progress>(*this)) {
+      chunks_(limits.chunks), policy_(limits.policy), zero_copy_(limits.zero_copy),
+      requests_(limits.requests), flights_(1u << 20), queues_(1024),
+      progress_(std::make_unique<Progress>(*this)) {
     for (uint32_t i = 0; i < limits.lanes; ++i)
         lanes_.push_back(std::make_unique<Lane>(*this, i));
 }
@@ -67,6 +68,15 @@ Result<nixl_region> Transfers::register_end(Region& region, Backend& backend) {
     NIXL_RETURN_IF_ERROR(regions_.ensure_registered(region, backend, &hit));
     telemetry_.registration(hit);
     return nixl_region{region.registration(backend.number), region.base()};
+}
+
+Result<void> Transfers::check_route(const Route& route) const {
+    if (!route.direct() && zero_copy_.load(std::memory_order_relaxed))
+        return Error(Code::UNSUPPORTED,
+                     "zero_copy is set, and the path " + route.name() +
+                         " copies through a staging buffer",
+                     "move it in two transfers through memory of your own, or unset zero_copy");
+    return check_policy(route, policy_.load(std::memory_order_relaxed));
 }
 
 Result<void> Transfers::check_policy(const Route& route, PathPolicy policy) {
@@ -110,7 +120,7 @@ Result<void> Transfers::bind(Request& request, std::span<const nixl_buffer> sour
     NIXL_ASSIGN_OR_RETURN(request.route, router_.find(uses[0].region->class_number,
                                                       uses[1].region->class_number, bytes));
     const Route& route = *request.route;
-    NIXL_RETURN_IF_ERROR(check_policy(route, policy_.load(std::memory_order_relaxed)));
+    NIXL_RETURN_IF_ERROR(check_route(route));
     request.pair_count = static_cast<uint32_t>(sources.size());
     nixl_region_pair* pairs = request.inline_pairs.data();
     if (sources.size() > 1) {
@@ -291,6 +301,7 @@ void Transfers::set_limits(const TransferLimits& limits) noexcept {
     chunk_bytes_.store(limits.chunk_bytes, std::memory_order_relaxed);
     chunks_.store(limits.chunks, std::memory_order_relaxed);
     policy_.store(limits.policy, std::memory_order_relaxed);
+    zero_copy_.store(limits.zero_copy, std::memory_order_relaxed);
 }
 
 TransferLimits Transfers::limits() const noexcept {
@@ -298,6 +309,7 @@ TransferLimits Transfers::limits() const noexcept {
     limits.chunk_bytes = chunk_bytes_.load(std::memory_order_relaxed);
     limits.chunks = chunks_.load(std::memory_order_relaxed);
     limits.policy = policy_.load(std::memory_order_relaxed);
+    limits.zero_copy = zero_copy_.load(std::memory_order_relaxed);
     return limits;
 }
 

@@ -28,6 +28,7 @@ struct TransferLimits {
     uint64_t chunk_bytes = 1u << 20;
     uint32_t chunks = 8;
     PathPolicy policy = PathPolicy::WARN;
+    bool zero_copy = false; ///< refuses every path through staging memory
 };
 
 /// Threads: any thread.
@@ -150,6 +151,7 @@ class Transfers {
                       std::span<const nixl_buffer> targets, uint64_t bytes);
     Result<Region*> live_region(nixl_buffer buffer, const char* side);
     Result<nixl_region> register_end(Region& region, Backend& backend);
+    Result<void> check_route(const Route& route) const;
     static Result<void> check_policy(const Route& route, PathPolicy policy);
     Result<void> bind_lists(Request& request, const List& source, const List& target);
     void set_all_view(Request& request) noexcept;
@@ -213,9 +215,10 @@ class Transfers {
     StagingPool& staging_;
     Telemetry& telemetry_;
     const TransferLimits fixed_limits_;
-    std::atomic<uint64_t> chunk_bytes_; // these three may change at any time
+    std::atomic<uint64_t> chunk_bytes_; // these four may change at any time
     std::atomic<uint32_t> chunks_;
     std::atomic<PathPolicy> policy_;
+    std::atomic<bool> zero_copy_;
     ListTable lists_; // before the requests, which count themselves as its users
     SlotMap<Request, 64> requests_;
     SlotMap<Flight> flights_;

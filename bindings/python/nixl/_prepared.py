@@ -9,7 +9,7 @@ from ._library import RequestDescription, functions
 from ._handle import GOING_ON, Transfer, settle_finished
 from ._buffer import StorageBuffer
 from ._transfer import (
-    carry_layout, check_zero_copy, ends, locked_size, options_of, prepare_target, refused)
+    carry_layout, ends, locked_size, options_of, prepare_target, refused)
 
 _post, _poll, _new = _calls.post, _calls.poll, object.__new__
 
@@ -339,7 +339,6 @@ def prepare(src, dst, runs=None):
             break
     if status:
         raise refused(src, dst, _errors.last(status))
-    check_zero_copy(src._context, request.value)
     if rows is not None and _is_of_caller(rows[0], runs):  # who may change it; indices need it
         rows = _kept(rows)
     if rows is None:

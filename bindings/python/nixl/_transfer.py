@@ -6,7 +6,7 @@ import ctypes
 from . import _calls, _errors, _runtime, _watch
 from ._buffer import Buffer, StorageBuffer
 from ._handle import GOING_ON, OwnTransfer, read_path, settle_finished
-from ._library import PostOptions, RequestDescription, functions
+from ._library import PostOptions, functions
 
 _POLICIES = {None: 0, "default": 0, "allow": 1, "warn": 2, "require_direct": 3}
 
@@ -100,23 +100,7 @@ def _make(src, dst):
             break
     if status:
         raise refused(src, dst, _errors.last(status))
-    check_zero_copy(src._context, request.value)
     return request.value
-
-
-def check_zero_copy(context, request):
-    """Releases and refuses a request that would stage its bytes against the setting zero_copy."""
-    if not _setting("zero_copy"):
-        return
-    description = RequestDescription(struct_size=ctypes.sizeof(RequestDescription))
-    _errors.check(functions["request_describe"](context, request, ctypes.byref(description)))
-    if description.legs <= 1:
-        return
-    path = read_path(functions["request_path"], context, request)
-    _calls.release(context, request)
-    raise _errors.UnsupportedError(
-        "zero_copy is set, and the path %s copies through a staging buffer" % path,
-        hint="move it in two transfers through memory of your own, or unset zero_copy")
 
 
 def _start_with_options(src, dst, options, callback):

@@ -21,7 +21,8 @@ class ApiBuffer : public testing::Test {
 /// A path that is removed at the end.
 class ScratchFile {
   public:
-    ScratchFile() : path_("/tmp/nixl-api-test-" + std::to_string(::getpid())) {
+    explicit ScratchFile(const std::string& name = "")
+        : path_("/tmp/nixl-api-test-" + std::to_string(::getpid()) + name) {
         ::unlink(path_.c_str());
     }
     ~ScratchFile() { ::unlink(path_.c_str()); }
@@ -195,6 +196,30 @@ TEST_F(ApiBuffer, File_isWrittenAndRead) {
 
     EXPECT_STREQ(back, text);
     EXPECT_EQ(file.content(), std::string(text, sizeof text));
+}
+
+// Proves: S-069
+TEST_F(ApiBuffer, ZeroCopy_refusesAPathThroughStagingMemory) {
+    const ScratchFile first, second("-second");
+    char text[] = "not through staging memory";
+    const auto create = nixl::OpenMode::CREATE;
+    const nixl::Buffer source = nixl::Buffer::open_file(first.path(), create, 0, sizeof text);
+    const nixl::Buffer target = nixl::Buffer::open_file(second.path(), create, 0, sizeof text);
+    nixl::transfer(nixl::Buffer::from_host(text, sizeof text), source);
+    nixl::configure("path_policy", "allow");
+    nixl::configure("zero_copy", "true");
+    try {
+        nixl::transfer(source, target);
+        FAIL() << "it was staged";
+    } catch (const nixl::NIXLException& error) {
+        EXPECT_EQ(error.code(), nixl::Code::UNSUPPORTED);
+        EXPECT_NE(std::string(error.what()).find("zero_copy"), std::string::npos);
+    }
+    EXPECT_TRUE(second.content().empty());
+
+    nixl::configure("zero_copy", "false");
+    nixl::transfer(source, target);
+    EXPECT_EQ(second.content(), std::string(text, sizeof text));
 }
 
 // Proves: S-161
