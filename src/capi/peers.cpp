@@ -49,14 +49,17 @@ nixl_status nixl_peer_describe(nixl_context context, nixl_peer handle, nixl_peer
     const Call call(context);
     if (!call)
         return last_code();
-    const Peer* peer = call->peers().find(handle);
-    if (peer == nullptr || out == nullptr)
-        return fail(peer == nullptr ? Code::STALE : Code::INVALID_ARGUMENT,
-                    peer == nullptr ? "the peer was disconnected" : "out is NULL");
+    if (out == nullptr)
+        return fail(Code::INVALID_ARGUMENT, "out is NULL");
+    const auto facts = call->peers().facts(handle);
+    if (!facts.ok())
+        return fail(facts.error());
     nixl_peer_description description{};
-    description.state = peer->state.load();
-    description.incarnation = peer->incarnation;
-    std::strncpy(description.name, peer->name.c_str(), sizeof description.name - 1);
+    description.state = call->peers().state(handle);
+    if (description.state == 0)
+        return fail(Code::STALE, "the peer was disconnected");
+    description.incarnation = facts.value().incarnation;
+    std::strncpy(description.name, facts.value().name.c_str(), sizeof description.name - 1);
     fill_struct(out, description);
     return NIXL_OK;
 }

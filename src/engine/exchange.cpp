@@ -17,19 +17,15 @@ Result<std::vector<uint8_t>> Context::export_buffer(nixl_buffer buffer) {
 
 Result<nixl_buffer> Context::import_buffer(nixl_peer handle, std::span<const uint8_t> exported,
                                            int32_t accessing_device) {
-    const Peer* peer = peers_->find(handle);
-    if (peer == nullptr)
-        return Error(Code::STALE, "the peer was disconnected");
-    if (peer->state.load() == NIXL_PEER_DOWN)
-        return Error(Code::DISCONNECTED, "peer " + peer->name + " is down");
+    NIXL_ASSIGN_OR_RETURN(const PeerFacts peer, peers_->facts_if_up(handle));
     NIXL_ASSIGN_OR_RETURN(const ExportedBuffer parsed, Peers::parse(exported));
     NIXL_ASSIGN_OR_RETURN(const auto imported,
-                          peers_->import_region(*peer, parsed, accessing_device));
+                          peers_->import_region(peer, parsed, accessing_device));
     RegionClass kind_class{parsed.kind, parsed.device, 0};
     for (const auto& [number, registration] : imported)
         kind_class.peer_backends |= 1u << number;
-    auto made = classify(regions_->add_remote(kind_class, parsed.bytes, parsed.flags, handle,
-                                              Peers::id_of(*peer), imported));
+    auto made = classify(
+        regions_->add_remote(kind_class, parsed.bytes, parsed.flags, handle, peer.id, imported));
     if (!made.ok())
         for (const auto& [number, registration] : imported)
             registry_->backends()[number]->detach(registration);
@@ -37,26 +33,22 @@ Result<nixl_buffer> Context::import_buffer(nixl_peer handle, std::span<const uin
 }
 
 Result<void> Context::notify(nixl_peer handle, std::span<const uint8_t> message) {
-    const Peer* peer = peers_->find(handle);
-    if (peer == nullptr)
-        return Error(Code::STALE, "the peer was disconnected");
     if (message.size() > Peers::MAX_NOTIFICATION_BYTES)
         return Error(Code::OUT_OF_RANGE, "a notification has at most " +
                                              std::to_string(Peers::MAX_NOTIFICATION_BYTES) +
                                              " bytes, not " + std::to_string(message.size()));
-    if (peer->state.load() == NIXL_PEER_DOWN)
-        return Error(Code::DISCONNECTED, "peer " + peer->name + " is down");
+    NIXL_ASSIGN_OR_RETURN(const PeerFacts peer, peers_->facts_if_up(handle));
     for (const auto& backend : registry_->backends()) {
-        if ((peer->backends >> backend->number & 1) == 0 || !backend->notifies())
+        if (!peer.reached_by(backend->number) || !backend->notifies())
             continue;
-        auto sent = transfers_->send_note(*backend, Peers::id_of(*peer), message);
+        auto sent = transfers_->send_note(*backend, peer.id, message);
         if (sent.ok())
             return sent;
         Error error = std::move(sent).error();
-        error.message = "peer " + peer->name + " over " + backend->name() + ": " + error.message;
+        error.message = "peer " + peer.name + " over " + backend->name() + ": " + error.message;
         return error;
     }
-    return Error(Code::UNSUPPORTED, "no transport to " + peer->name + " carries notifications");
+    return Error(Code::UNSUPPORTED, "no transport to " + peer.name + " carries notifications");
 }
 
 } // namespace nixl::core

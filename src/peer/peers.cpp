@@ -99,7 +99,7 @@ Result<nixl_peer> Peers::connect(std::span<const uint8_t> metadata) {
     const uint64_t incarnation = wire.u64();
     const std::string name = wire.text();
     const uint32_t count = wire.u32();
-    std::vector<std::pair<std::string, std::span<const uint8_t>>> parts;
+    Addresses parts;
     for (uint32_t i = 0; i < count && i < MAX_PARTS && !wire.failed(); ++i) {
         std::string backend = wire.text();
         parts.emplace_back(std::move(backend), wire.bytes());
@@ -112,29 +112,32 @@ Result<nixl_peer> Peers::connect(std::span<const uint8_t> metadata) {
     std::vector<Peer*> fenced; // once the newer one is connected: what is refused changes nothing
     for (uint32_t i = 0; i < slots_.size(); ++i) {
         Peer& known = slots_.at(i);
-        if (known.state.load() == 0 || known.name != name)
+        if (known.state.load() == 0 || known.facts.name != name)
             continue;
-        if (incarnation < known.incarnation)
+        if (incarnation < known.facts.incarnation)
             return Error(Code::STALE,
                          "metadata of an earlier run of " + name + ", a later one is connected",
                          "ask the peer for its present metadata");
-        if (known.incarnation == incarnation && known.state.load() == NIXL_PEER_UP)
+        if (known.facts.incarnation == incarnation && known.state.load() == NIXL_PEER_UP)
             return nixl_peer{known.index, known.generation.load()};
         fenced.push_back(&known);
     }
     Peer* peer = slots_.take();
     if (peer == nullptr)
         return Error(Code::AGAIN, std::to_string(MAX_PEERS) + " peers are known already");
-    peer->name = name;
-    peer->incarnation = incarnation;
-    peer->backends = 0;
-    peer->state.store(CONNECTING);
+    PeerFacts facts{0, incarnation, 0, name};
     {
-        const MutexLock ids(mutex_);
-        peer->id = ++last_id_;
-        slots_by_id_.emplace(peer->id, peer->index);
+        const MutexLock writing(mutex_);
+        facts.id = ++last_id_;
+        peer->facts = facts;
+        slots_by_id_.emplace(facts.id, peer->index);
+        peer->state.store(CONNECTING);
     }
-    auto connected = connect_backends(*peer, parts);
+    auto connected = connect_backends(facts, parts);
+    if (connected.ok()) {
+        const MutexLock writing(mutex_);
+        peer->facts.backends = connected.value();
+    }
     uint32_t expected = CONNECTING;
     if (connected.ok() && !peer->state.compare_exchange_strong(expected, NIXL_PEER_UP))
         connected = Error(Code::DISCONNECTED, "peer " + name + " went down while connecting");
@@ -148,9 +151,33 @@ Result<nixl_peer> Peers::connect(std::span<const uint8_t> metadata) {
     return nixl_peer{peer->index, peer->generation.load()};
 }
 
-/// With every backend that both sides have; one is enough.
-Result<void> Peers::connect_backends(
-    Peer& peer, const std::vector<std::pair<std::string, std::span<const uint8_t>>>& addresses) {
+uint32_t Peers::state(nixl_peer handle) noexcept {
+    const Peer* const peer = slots_.find(handle.index, handle.generation);
+    return peer != nullptr ? peer->state.load() : 0;
+}
+
+Result<PeerFacts> Peers::facts(nixl_peer handle) {
+    const MutexLock lock(mutex_);
+    // The slot is not given to another peer while the mutex is held.
+    const Peer* const peer = slots_.find(handle.index, handle.generation);
+    if (peer == nullptr)
+        return Error(Code::STALE, "the peer was disconnected");
+    return peer->facts;
+}
+
+Result<PeerFacts> Peers::facts_if_up(nixl_peer handle) {
+    NIXL_ASSIGN_OR_RETURN(auto facts, this->facts(handle));
+    const uint32_t now = state(handle);
+    if (now == 0)
+        return Error(Code::STALE, "the peer was disconnected");
+    if (now == NIXL_PEER_DOWN)
+        return Error(Code::DISCONNECTED, "peer " + facts.name + " is down");
+    return facts;
+}
+
+/// With every backend that both sides have; one is enough. Returns a bit per backend.
+Result<uint32_t> Peers::connect_backends(const PeerFacts& peer, const Addresses& addresses) {
+    uint32_t reached = 0;
     Error last(Code::UNSUPPORTED, "no backend here reaches " + peer.name);
     for (const auto& [backend_name, address] : addresses) {
         for (const auto& backend : registry_.backends()) {
@@ -163,16 +190,16 @@ Result<void> Peers::connect_backends(
             }
             ErrorText text;
             const nixl_status status = backend->table().connect(
-                instance.value(), id_of(peer), address.data(), address.size(), text.out());
+                instance.value(), peer.id, address.data(), address.size(), text.out());
             if (status == NIXL_OK)
-                peer.backends |= 1u << backend->number;
+                reached |= 1u << backend->number;
             else
                 last = text.to_error(status, backend->name(), "connect");
         }
     }
-    if (peer.backends == 0)
+    if (reached == 0)
         return last;
-    return {};
+    return reached;
 }
 
 /// Takes it down and gives its slot back. Its handle is stale already.
@@ -180,7 +207,7 @@ void Peers::forget(Peer& peer) {
     take_down(peer);
     {
         const MutexLock lock(mutex_); // what comes late finds no peer, also not the slot's next one
-        slots_by_id_.erase(peer.id);
+        slots_by_id_.erase(peer.facts.id);
     }
     peer.state.store(0);
     slots_.give(peer);
@@ -193,19 +220,24 @@ Peer* Peers::with_id(nixl_peer_id id) {
 
 void Peers::take_down(Peer& peer) {
     peer.state.store(NIXL_PEER_DOWN);
+    PeerFacts was;
+    {
+        const MutexLock lock(mutex_);
+        was = peer.facts;
+        peer.facts.backends = 0;
+    }
     for (const auto& backend : registry_.backends()) {
-        if ((peer.backends >> backend->number & 1) == 0 || backend->table().disconnect == nullptr)
+        if (!was.reached_by(backend->number) || backend->table().disconnect == nullptr)
             continue;
         // Not opened for it: an abandoned backend may still be at work.
         if (void* const instance = backend->open_instance(); instance != nullptr)
-            backend->table().disconnect(instance, id_of(peer));
+            backend->table().disconnect(instance, was.id);
     }
-    peer.backends = 0;
 }
 
 Result<void> Peers::disconnect(nixl_peer handle) {
     const MutexLock lock(connecting_);
-    Peer* peer = find(handle);
+    Peer* const peer = slots_.find(handle.index, handle.generation);
     if (peer == nullptr)
         return Error(Code::STALE, "the peer was disconnected already");
     SlotMap<Peer, 16>::retire(*peer);
@@ -267,8 +299,9 @@ Result<ExportedBuffer> Peers::parse(std::span<const uint8_t> exported) {
     return buffer;
 }
 
-Result<std::vector<std::pair<uint32_t, void*>>>
-Peers::import_region(const Peer& peer, const ExportedBuffer& exported, int32_t accessing_device) {
+Result<std::vector<std::pair<uint32_t, void*>>> Peers::import_region(const PeerFacts& peer,
+                                                                     const ExportedBuffer& exported,
+                                                                     int32_t accessing_device) {
     if (exported.peer != peer.name)
         return Error(Code::INVALID_ARGUMENT,
                      "the buffer was exported by " + exported.peer + ", not by " + peer.name);
@@ -289,7 +322,7 @@ Peers::import_region(const Peer& peer, const ExportedBuffer& exported, int32_t a
     for (const auto& part : exported.parts) {
         for (const auto& backend : registry_.backends()) {
             const auto is_here = [&](const auto& made) { return made.first == backend->number; };
-            if (backend->name() != part.backend || (peer.backends >> backend->number & 1) == 0 ||
+            if (backend->name() != part.backend || !peer.reached_by(backend->number) ||
                 backend->table().import_region == nullptr ||
                 std::any_of(imported.begin(), imported.end(), is_here)) // named twice
                 continue;
@@ -301,7 +334,7 @@ Peers::import_region(const Peer& peer, const ExportedBuffer& exported, int32_t a
             ErrorText text;
             void* registration = nullptr;
             const nixl_status status = backend->table().import_region(
-                instance.value(), id_of(peer), accessing_device, &desc, part.bytes.data(),
+                instance.value(), peer.id, accessing_device, &desc, part.bytes.data(),
                 part.bytes.size(), &registration, text.out());
             if (status == NIXL_OK)
                 imported.emplace_back(backend->number, registration);
@@ -330,7 +363,7 @@ void Peers::event(nixl_peer_id id, int event, int32_t detail) {
                 (before == CONNECTING && event != NIXL_PEER_DOWN))
                 return;
         } while (!peer->state.compare_exchange_weak(before, static_cast<uint32_t>(event)));
-        name = peer->name;
+        name = peer->facts.name;
     }
     if (event == NIXL_PEER_DOWN)
         NIXL_LOG(WARN, "peer " + name + " is down (code " + std::to_string(detail) + ")");

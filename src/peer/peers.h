@@ -19,12 +19,20 @@
 
 namespace nixl::core {
 
+struct PeerFacts {
+    nixl_peer_id id = 0;      ///< by which backends know it; never used again
+    uint64_t incarnation = 0; ///< the larger one is the later run of the same name
+    uint32_t backends = 0;    ///< bit per backend that is connected
+    std::string name;
+
+    [[nodiscard]] bool reached_by(uint32_t backend) const noexcept {
+        return (backends >> backend & 1) != 0;
+    }
+};
+
 struct Peer : Slot {
     std::atomic<uint32_t> state{0}; ///< NIXL_PEER_*; 0: slot unused
-    nixl_peer_id id = 0;            ///< by which backends know it; never used again
-    uint64_t incarnation = 0;       ///< the larger one is the later run of the same name
-    uint32_t backends = 0;          ///< bit per backend that is connected
-    std::string name;
+    PeerFacts facts; ///< written by connect() and disconnect() with the table's mutex held
 };
 
 /// An exported buffer: what a peer needs to import it, per backend.
@@ -59,17 +67,20 @@ class Peers {
     /// Errors: STALE a newer one is known; DISCONNECTED it went down meanwhile.
     Result<nixl_peer> connect(std::span<const uint8_t> metadata) EXCLUDES(connecting_);
     Result<void> disconnect(nixl_peer handle) EXCLUDES(connecting_);
-    [[nodiscard]] Peer* find(nixl_peer handle) noexcept {
-        return slots_.find(handle.index, handle.generation);
-    }
-    void close();
+    /// NIXL_PEER_*; 0: the peer was disconnected.
+    [[nodiscard]] uint32_t state(nixl_peer handle) noexcept;
+    /// A copy, whoever disconnects it meanwhile. Errors: STALE it was disconnected.
+    Result<PeerFacts> facts(nixl_peer handle) EXCLUDES(mutex_);
+    /// The same of a peer that can be used. Errors: DISCONNECTED it is down.
+    Result<PeerFacts> facts_if_up(nixl_peer handle) EXCLUDES(mutex_);
+    void close() EXCLUDES(mutex_);
 
     Result<std::vector<uint8_t>> export_region(const Region& region) EXCLUDES(naming_);
     static Result<ExportedBuffer> parse(std::span<const uint8_t> exported);
     /// Registrations per backend number; at least one. INVALID_ARGUMENT another peer exported it,
     /// STALE another incarnation of this one.
     Result<std::vector<std::pair<uint32_t, void*>>>
-    import_region(const Peer& peer, const ExportedBuffer& exported, int32_t accessing_device);
+    import_region(const PeerFacts& peer, const ExportedBuffer& exported, int32_t accessing_device);
 
     /// A peer that is down stays down: whoever is back is connected anew.
     void event(nixl_peer_id peer, int event, int32_t detail) EXCLUDES(mutex_);
@@ -78,18 +89,15 @@ class Peers {
     Result<std::pair<nixl_peer, std::vector<uint8_t>>> receive(uint64_t capacity, uint64_t* needed)
         EXCLUDES(mutex_);
 
-    /// The number by which backends know the peer.
-    static nixl_peer_id id_of(const Peer& peer) noexcept { return peer.id; }
-
   private:
     struct Notification {
         nixl_peer from;
         std::vector<uint8_t> message;
     };
     const std::string& name() EXCLUDES(naming_);
-    [[nodiscard]] Result<void> connect_backends(
-        Peer& peer, const std::vector<std::pair<std::string, std::span<const uint8_t>>>& addresses);
-    void take_down(Peer& peer);
+    using Addresses = std::vector<std::pair<std::string, std::span<const uint8_t>>>;
+    Result<uint32_t> connect_backends(const PeerFacts& peer, const Addresses& addresses);
+    void take_down(Peer& peer) EXCLUDES(mutex_);
     void forget(Peer& peer) EXCLUDES(mutex_);
     Peer* with_id(nixl_peer_id id) REQUIRES(mutex_);
 

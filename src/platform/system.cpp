@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <optional>
 #include <sched.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "base/text.h"
@@ -175,65 +174,6 @@ uint32_t usable_cpus() noexcept {
     }
     return static_cast<uint32_t>(std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN)));
 }
-
-std::vector<uint32_t> parse_number_list(std::string_view text) {
-    constexpr uint64_t MAX_NUMBER = 65535; // a broken file must not fill the memory
-    std::vector<uint32_t> numbers;
-    for (const std::string_view part : split(trim(text), ',')) {
-        const size_t dash = part.find('-');
-        const auto first = parse_integer(part.substr(0, dash));
-        const auto last =
-            dash == std::string_view::npos ? first : parse_integer(part.substr(dash + 1));
-        if (!first.ok() || !last.ok() || first.value() > last.value() || last.value() > MAX_NUMBER)
-            return {};
-        for (uint64_t n = first.value(); n <= last.value(); ++n)
-            numbers.push_back(static_cast<uint32_t>(n));
-    }
-    return numbers;
-}
-
-std::vector<uint32_t> numa_nodes(const std::string& root) {
-    const auto text = read_file(root + "/sys/devices/system/node/online");
-    std::vector<uint32_t> nodes = parse_number_list(text.value_or(""));
-    return nodes.empty() ? std::vector<uint32_t>{0} : nodes;
-}
-
-std::string kernel_release() {
-    utsname names{};
-    return ::uname(&names) == 0 ? names.release : "unknown";
-}
-
-bool release_at_least(std::string_view release, uint32_t major, uint32_t minor) {
-    const auto number = [&release]() -> std::optional<uint64_t> {
-        const size_t end = std::min(release.find_first_not_of("0123456789"), release.size());
-        const auto parsed = parse_integer(release.substr(0, end));
-        release.remove_prefix(std::min(end + 1, release.size()));
-        return parsed.ok() ? std::optional(parsed.value()) : std::nullopt;
-    };
-    const auto first = number();
-    const auto second = number();
-    return first && second && (*first != major ? *first > major : *second >= minor);
-}
-
-std::string system_name(const std::string& root) {
-    auto text = read_file(root + "/etc/os-release");
-    if (!text)
-        text = read_file(root + "/usr/lib/os-release").value_or("");
-    constexpr std::string_view key = "PRETTY_NAME=";
-    for (std::string_view line : split(*text, '\n')) {
-        if (line.substr(0, key.size()) != key)
-            continue;
-        line = trim(line.substr(key.size()));
-        if (line.size() >= 2 && (line.front() == '"' || line.front() == '\'') &&
-            line.back() == line.front())
-            line = line.substr(1, line.size() - 2);
-        if (!line.empty())
-            return std::string(line);
-    }
-    return "Linux";
-}
-
-uint64_t page_bytes() noexcept { return static_cast<uint64_t>(::sysconf(_SC_PAGESIZE)); }
 
 GpuPresence gpu_presence() { return {0, "the GPU engine is not part of this build"}; }
 

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Peers that live, die, come back as others and are disconnected: what was theirs is never read
 // from or written to anybody else.
+#include <atomic>
+#include <thread>
+
 #include "tests/conformance/peer_pair.h"
 
 namespace nixl::test {
@@ -210,6 +213,39 @@ TEST(LibraryPeerStates, ConnectedTwice_isTheSamePeer) {
     const nixl_peer first = caller.connect(owner), second = caller.connect(owner);
     EXPECT_EQ(first.index, second.index);
     EXPECT_EQ(first.generation, second.generation);
+}
+
+TEST(LibraryPeerStates, DescribedWhileItIsDisconnected_isWholeOrStale) {
+    Owner owner;
+    Caller caller;
+    const std::string name = caller.describe(caller.connect(owner)).name;
+    std::atomic<nixl_peer> shown{nixl_peer{}};
+    std::atomic<bool> over{false};
+    uint64_t whole = 0;
+    std::thread looker([&] {
+        while (!over || whole == 0) {
+            const nixl_peer peer = shown;
+            nixl_peer_description out = NIXL_INIT(nixl_peer_description);
+            if (nixl_peer_describe(caller.session.context(), peer, &out) != NIXL_OK)
+                continue;
+            EXPECT_EQ(out.name, name);
+            EXPECT_EQ(out.state, uint32_t{NIXL_PEER_UP});
+            ++whole;
+            nixl_buffer buffer{}; // may come too late
+            if (caller.try_import(peer, owner.exported, &buffer) == NIXL_OK) {
+                EXPECT_EQ(nixl_buffer_free(caller.session.context(), buffer, -1), NIXL_OK);
+            }
+        }
+    });
+    for (int round = 0; round < 200; ++round) {
+        const nixl_peer peer = caller.connect(owner);
+        shown = peer;
+        EXPECT_EQ(caller.disconnect(peer), NIXL_OK);
+    }
+    shown = caller.connect(owner);
+    over = true;
+    looker.join();
+    EXPECT_GT(whole, 0u);
 }
 
 TEST(LibraryPeerStates, MadeUpHandles_areStale) {

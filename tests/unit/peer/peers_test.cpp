@@ -58,7 +58,7 @@ class PeersTest : public ::testing::Test {
         EXPECT_TRUE(peer.ok()) << peer.error().message;
         return peer.ok() ? peer.value() : nixl_peer{};
     }
-    uint32_t state(nixl_peer peer) { return peers_.find(peer)->state.load(); }
+    uint32_t state(nixl_peer peer) { return peers_.state(peer); }
 
     Link link_;
     StubBackend stub_;
@@ -157,17 +157,17 @@ TEST_F(PeersTest, ContextsOfOneNode_haveNamesOfTheirOwn) {
 }
 
 TEST_F(PeersTest, BufferOfAnotherPeerOrRun_isRefused) {
-    const Peer* const peer = peers_.find(connect("node", 5));
+    const PeerFacts peer = peers_.facts(connect("node", 5)).value();
     ExportedBuffer buffer;
     buffer.kind = NIXL_KIND_HOST;
     buffer.peer = "other";
     buffer.incarnation = 5;
-    EXPECT_EQ(peers_.import_region(*peer, buffer, -1).error().code, Code::INVALID_ARGUMENT);
+    EXPECT_EQ(peers_.import_region(peer, buffer, -1).error().code, Code::INVALID_ARGUMENT);
     buffer.peer = "node";
     buffer.incarnation = 4;
-    EXPECT_EQ(peers_.import_region(*peer, buffer, -1).error().code, Code::STALE);
+    EXPECT_EQ(peers_.import_region(peer, buffer, -1).error().code, Code::STALE);
     buffer.incarnation = 5;
-    EXPECT_EQ(peers_.import_region(*peer, buffer, -1).error().code, Code::UNSUPPORTED)
+    EXPECT_EQ(peers_.import_region(peer, buffer, -1).error().code, Code::UNSUPPORTED)
         << "no part of it is for this transport";
 }
 
