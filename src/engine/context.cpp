@@ -299,7 +299,7 @@ uint32_t Context::workers() noexcept { return pool_->threads(); }
 
 void* Context::staging_get(uint32_t kind, int32_t, uint64_t bytes) {
     const bool host = kind == NIXL_KIND_HOST || kind == NIXL_KIND_PINNED;
-    return host && staging_ != nullptr ? staging_->take_memory(bytes) : nullptr;
+    return host && staging_ != nullptr ? staging_->take_memory(bytes, kind) : nullptr;
 }
 
 void Context::staging_put(void* staging) { staging_->give_memory(staging); }

@@ -16,14 +16,14 @@ nixl_buffer handle_of(const Region& region) noexcept {
 
 } // namespace
 
-Result<Region*> StagingPool::take(uint64_t wanted, bool* hit) {
+Result<Region*> StagingPool::take(uint64_t wanted, uint32_t kind, bool* hit) {
     const uint64_t bytes = (wanted + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
     *hit = false;
     for (bool evicted = false;; evicted = true) {
         {
             const MutexLock lock(mutex_);
             // An exact fit alone: sizes are few (chunk sizes), and a larger block would be wasted.
-            if (const auto found = cached_.find(bytes); found != cached_.end()) {
+            if (const auto found = cached_.find({bytes, kind}); found != cached_.end()) {
                 Region* region = regions_.find(found->second);
                 cached_.erase(found);
                 *hit = true;
@@ -48,7 +48,7 @@ Result<Region*> StagingPool::take(uint64_t wanted, bool* hit) {
         }
         evict(bytes);
     }
-    auto made = regions_.allocate(bytes, NIXL_KIND_HOST, -1, 0, true);
+    auto made = regions_.allocate(bytes, kind, -1, 0, true);
     if (!made.ok()) {
         const MutexLock lock(mutex_);
         bytes_ -= bytes;
@@ -59,18 +59,18 @@ Result<Region*> StagingPool::take(uint64_t wanted, bool* hit) {
 
 void StagingPool::give(Region& region) {
     const MutexLock lock(mutex_);
-    cached_.emplace(region.bytes, handle_of(region));
+    cached_.emplace(std::pair(region.bytes, region.kind_class.kind), handle_of(region));
 }
 
 /// Frees cached blocks, the largest first, until `wanted` bytes fit or none are left.
 void StagingPool::evict(uint64_t wanted) {
-    std::vector<std::pair<uint64_t, nixl_buffer>> blocks;
+    std::vector<Block> blocks;
     {
         const MutexLock lock(mutex_);
         for (uint64_t left = bytes_;
              left > limit_bytes_ - std::min(wanted, limit_bytes_) && !cached_.empty();) {
             const auto last = std::prev(cached_.end());
-            left -= last->first;
+            left -= last->first.first;
             blocks.push_back(*last);
             cached_.erase(last);
         }
@@ -79,33 +79,34 @@ void StagingPool::evict(uint64_t wanted) {
 }
 
 uint64_t StagingPool::trim() {
-    std::vector<std::pair<uint64_t, nixl_buffer>> blocks;
+    std::vector<Block> blocks;
     {
         const MutexLock lock(mutex_);
-        blocks.assign(cached_.begin(), cached_.end());
+        blocks = std::vector<Block>(cached_.begin(), cached_.end());
         cached_.clear();
     }
     return release(blocks);
 }
 
-uint64_t StagingPool::release(const std::vector<std::pair<uint64_t, nixl_buffer>>& blocks) {
+uint64_t StagingPool::release(const std::vector<Block>& blocks) {
     uint64_t freed = 0;
-    for (const auto& [bytes, buffer] : blocks) {
+    for (const auto& [block, buffer] : blocks) {
+        const uint64_t bytes = block.first;
         const bool done = regions_.release_unused(buffer).ok(); // backends detach: without the lock
         const MutexLock lock(mutex_);
         if (done) {
             bytes_ -= bytes;
             freed += bytes;
         } else { // somebody with a stale handle is looking at it
-            cached_.emplace(bytes, buffer);
+            cached_.emplace(block, buffer);
         }
     }
     return freed;
 }
 
-void* StagingPool::take_memory(uint64_t bytes) {
+void* StagingPool::take_memory(uint64_t bytes, uint32_t kind) {
     bool hit = false;
-    auto region = take(bytes, &hit);
+    auto region = take(bytes, kind, &hit);
     if (!region.ok())
         return nullptr;
     void* address = region.value()->base();

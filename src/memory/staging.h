@@ -18,32 +18,34 @@ class StagingPool {
         : regions_(regions), limit_bytes_(limit_bytes) {}
     ~StagingPool() { (void)trim(); }
 
-    /// A registered block of `bytes` (its region is internal). `hit`: it was cached. Blocks that
-    /// are only cached give way to it.
+    /// A registered block of `bytes` of kind HOST or PINNED (its region is internal). `hit`: it was
+    /// cached. Blocks that are only cached give way to it.
     /// Errors: AGAIN so much is lent that the limit would be passed; NO_MEMORY it never fits.
-    Result<Region*> take(uint64_t bytes, bool* hit) EXCLUDES(mutex_);
+    Result<Region*> take(uint64_t bytes, uint32_t kind, bool* hit) EXCLUDES(mutex_);
     void give(Region& region) EXCLUDES(mutex_);
     /// Frees cached blocks; returns their bytes.
     uint64_t trim() EXCLUDES(mutex_);
 
     /// The same for backends, by address.
-    void* take_memory(uint64_t bytes);
+    void* take_memory(uint64_t bytes, uint32_t kind);
     void give_memory(void* address);
 
     [[nodiscard]] uint64_t bytes() const EXCLUDES(mutex_);
     void set_limit(uint64_t bytes) EXCLUDES(mutex_);
 
   private:
+    using Block = std::pair<const std::pair<uint64_t, uint32_t>, nixl_buffer>; // bytes and kind
+
     void evict(uint64_t wanted) EXCLUDES(mutex_);
     /// Frees blocks that are in no table any more; returns their bytes.
-    uint64_t release(const std::vector<std::pair<uint64_t, nixl_buffer>>& blocks) EXCLUDES(mutex_);
+    uint64_t release(const std::vector<Block>& blocks) EXCLUDES(mutex_);
 
     RegionTable& regions_;
     mutable Mutex mutex_;
     uint64_t limit_bytes_ GUARDED_BY(mutex_);
-    uint64_t bytes_ GUARDED_BY(mutex_) = 0;                          // cached and lent
-    std::multimap<uint64_t, nixl_buffer> cached_ GUARDED_BY(mutex_); // by size
-    std::map<void*, nixl_buffer> lent_ GUARDED_BY(mutex_);           // take_memory() alone
+    uint64_t bytes_ GUARDED_BY(mutex_) = 0; // cached and lent
+    std::multimap<Block::first_type, nixl_buffer> cached_ GUARDED_BY(mutex_);
+    std::map<void*, nixl_buffer> lent_ GUARDED_BY(mutex_); // take_memory() alone
 };
 
 } // namespace nixl::core

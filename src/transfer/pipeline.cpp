@@ -26,7 +26,7 @@ Code Pipeline::reserve(Transfers& shared, Request& request) noexcept {
     const Route& route = *request.route;
     for (uint32_t between = 0; between + 1 < route.leg_count; ++between) {
         bool hit = false;
-        auto taken = shared.staging().take(staging_bytes(), &hit);
+        auto taken = shared.staging().take(staging_bytes(), route.legs[between].target_kind, &hit);
         if (!taken.ok()) {
             end(shared);
             return taken.error().code;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <span>
 
 #include "base/json.h"
 
@@ -79,25 +80,40 @@ double cost_ns(const Route& route, uint64_t bytes) noexcept {
     return cost_ns(whole, bytes);
 }
 
-/// One leg, else two through host memory.
-std::optional<Route> compose(const BackendRegistry& registry, const RegionClass& source,
-                             const RegionClass& target, uint64_t bytes) {
+constexpr RegionClass HOST{NIXL_KIND_HOST, -1, 0}, PINNED{NIXL_KIND_PINNED, -1, 0};
+
+/// The route that stops in staging memory of these kinds on its way; none: the direct one.
+std::optional<Route> through(const BackendRegistry& registry, const RegionClass& source,
+                             const RegionClass& target, std::span<const RegionClass> stops,
+                             uint64_t bytes) {
     Route route;
-    if (const auto direct = best_leg(registry, source, target, bytes, true)) {
-        route.leg_count = 1;
-        route.legs[0] = direct->leg;
-    } else {
-        const RegionClass staging{NIXL_KIND_HOST, -1, 0};
-        const auto first = best_leg(registry, source, staging, bytes, true);
-        const auto second = best_leg(registry, staging, target, bytes, true);
-        if (!first || !second)
+    for (size_t i = 0; i <= stops.size(); ++i) {
+        const auto found = best_leg(registry, i == 0 ? source : stops[i - 1],
+                                    i == stops.size() ? target : stops[i], bytes, true);
+        if (!found)
             return std::nullopt;
-        route.leg_count = 2;
-        route.legs[0] = first->leg;
-        route.legs[1] = second->leg;
+        route.legs[route.leg_count++] = found->leg;
     }
     summarise(route);
     return route;
+}
+
+/// One leg, else the cheapest of two or three through host memory, page-locked or not.
+std::optional<Route> compose(const BackendRegistry& registry, const RegionClass& source,
+                             const RegionClass& target, uint64_t bytes) {
+    static_assert(MAX_LEGS == 3);
+    static constexpr RegionClass STOPS[] = {HOST, PINNED, HOST};
+    if (auto direct = through(registry, source, target, {}, bytes))
+        return direct;
+    std::optional<Route> best;
+    for (const uint32_t count : {1u, 2u}) {
+        for (const uint32_t first : {0u, 1u}) {
+            auto route = through(registry, source, target, {STOPS + first, count}, bytes);
+            if (route && (!best || cost_ns(*route, bytes) < cost_ns(*best, bytes)))
+                best = std::move(route);
+        }
+    }
+    return best;
 }
 
 std::string pair_text(const RegionClass& source, const RegionClass& target) {

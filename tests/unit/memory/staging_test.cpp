@@ -20,55 +20,55 @@ class StagingTest : public ::testing::Test {
 
 TEST_F(StagingTest, GivenBlock_isTakenAgain) {
     bool hit = true;
-    Region* first = pool_.take(5000, &hit).value();
+    Region* first = pool_.take(5000, NIXL_KIND_HOST, &hit).value();
     EXPECT_FALSE(hit);
     EXPECT_EQ(first->bytes, 8192u) << "whole pages";
     pool_.give(*first);
 
-    EXPECT_EQ(pool_.take(8000, &hit).value(), first);
+    EXPECT_EQ(pool_.take(8000, NIXL_KIND_HOST, &hit).value(), first);
     EXPECT_TRUE(hit);
 }
 
 // Proves: S-033
 TEST_F(StagingTest, Limit_isAgainUntilSomethingComesBack) {
     bool hit = false;
-    Region* most = pool_.take(1u << 20, &hit).value();
+    Region* most = pool_.take(1u << 20, NIXL_KIND_HOST, &hit).value();
 
-    const auto more = pool_.take(4096, &hit);
+    const auto more = pool_.take(4096, NIXL_KIND_HOST, &hit);
     ASSERT_FALSE(more.ok());
     EXPECT_EQ(more.error().code, Code::AGAIN);
     pool_.give(*most);
     EXPECT_EQ(pool_.trim(), 1u << 20);
-    EXPECT_TRUE(pool_.take(4096, &hit).ok());
+    EXPECT_TRUE(pool_.take(4096, NIXL_KIND_HOST, &hit).ok());
 }
 
 // Blocks of another size that nobody uses must not stand in the way for ever.
 TEST_F(StagingTest, CachedBlocksOfOtherSizes_giveWay) {
     bool hit = false;
     for (const uint64_t bytes : {512u << 10, 256u << 10, 128u << 10})
-        pool_.give(*pool_.take(bytes, &hit).value());
+        pool_.give(*pool_.take(bytes, NIXL_KIND_HOST, &hit).value());
 
-    const auto large = pool_.take(768u << 10, &hit);
+    const auto large = pool_.take(768u << 10, NIXL_KIND_HOST, &hit);
 
     ASSERT_TRUE(large.ok()) << large.error().message;
     EXPECT_FALSE(hit);
     EXPECT_LE(pool_.bytes(), 1u << 20);
-    EXPECT_TRUE(pool_.take(128u << 10, &hit).ok());
+    EXPECT_TRUE(pool_.take(128u << 10, NIXL_KIND_HOST, &hit).ok());
     EXPECT_TRUE(hit) << "no more than needed was given up";
-    EXPECT_EQ(pool_.take(512u << 10, &hit).error().code, Code::AGAIN);
+    EXPECT_EQ(pool_.take(512u << 10, NIXL_KIND_HOST, &hit).error().code, Code::AGAIN);
 }
 
 TEST_F(StagingTest, BlockLargerThanTheLimit_isNothingToWaitFor) {
     bool hit = false;
-    const auto never = pool_.take((1u << 20) + 1, &hit);
+    const auto never = pool_.take((1u << 20) + 1, NIXL_KIND_HOST, &hit);
     ASSERT_FALSE(never.ok());
     EXPECT_EQ(never.error().code, Code::NO_MEMORY);
     EXPECT_NE(never.error().message.find("pool_size allows 1048576"), std::string::npos);
-    EXPECT_EQ(pool_.take(UINT64_MAX, &hit).error().code, Code::NO_MEMORY);
+    EXPECT_EQ(pool_.take(UINT64_MAX, NIXL_KIND_HOST, &hit).error().code, Code::NO_MEMORY);
 }
 
 TEST_F(StagingTest, MemoryForBackends_comesBackByItsAddress) {
-    void* memory = pool_.take_memory(100);
+    void* memory = pool_.take_memory(100, NIXL_KIND_HOST);
     ASSERT_NE(memory, nullptr);
     EXPECT_EQ(reinterpret_cast<uintptr_t>(memory) % 4096, 0u);
     pool_.give_memory(memory);

@@ -9,7 +9,8 @@
 namespace nixl::core {
 namespace {
 
-constexpr uint16_t HOST = NIXL_KIND_HOST, FILE_KIND = NIXL_KIND_FILE, DEVICE = NIXL_KIND_DEVICE;
+constexpr uint16_t HOST = NIXL_KIND_HOST, PINNED = NIXL_KIND_PINNED, FILE_KIND = NIXL_KIND_FILE,
+                   DEVICE = NIXL_KIND_DEVICE;
 
 class RouterTest : public ::testing::Test {
   protected:
@@ -52,6 +53,47 @@ TEST_F(RouterTest, NoBackendForThePair_goesThroughHostMemoryAndSaysWhy) {
     EXPECT_DOUBLE_EQ(route.value()->bytes_per_ns, 2) << "the slowest leg sets the rate";
     ASSERT_EQ(route.value()->reasons.size(), 1u);
     EXPECT_EQ(route.value()->reasons[0], "no backend copies file -> file directly");
+}
+
+TEST_F(RouterTest, StagingMemoryMayHaveToBePageLocked) {
+    StubBackend files{"files", {{FILE_KIND, PINNED, 0, 100, 4}, {FILE_KIND, HOST, 0, 100, 4}}};
+    StubBackend gpu{"gpu", {{PINNED, DEVICE, 0, 100, 50}}};
+    add(files);
+    add(gpu);
+
+    const auto route = find({FILE_KIND}, {DEVICE});
+
+    ASSERT_TRUE(route.ok());
+    EXPECT_EQ(route.value()->name(), "files+gpu");
+    EXPECT_EQ(route.value()->legs[0].target_kind, uint32_t{PINNED});
+}
+
+TEST_F(RouterTest, ThreeLegs_whereTwoDoNotReach) {
+    StubBackend link{"link", {{HOST, HOST, NIXL_PAIR_SOURCE_REMOTE, 100, 5}}};
+    StubBackend gpu{"gpu", {{PINNED, DEVICE, 0, 100, 50}}};
+    StubBackend copies{"copies", {{HOST, PINNED, 0, 20, 10}}};
+    add(link);
+    add(gpu);
+    const RegionClass remote{HOST, -1, 1u << 0};
+    EXPECT_FALSE(find(remote, {DEVICE}).ok());
+    add(copies);
+
+    const auto route = find(remote, {DEVICE});
+
+    ASSERT_TRUE(route.ok());
+    EXPECT_EQ(route.value()->name(), "link+copies+gpu");
+    EXPECT_DOUBLE_EQ(route.value()->latency_ns, 220);
+    EXPECT_DOUBLE_EQ(route.value()->bytes_per_ns, 5);
+}
+
+TEST_F(RouterTest, ThreeFastLegs_areTakenBeforeTwoSlowOnes) {
+    StubBackend slow{"slow", {{FILE_KIND, HOST, 0, 10, 5}, {HOST, DEVICE, 0, 10, 1}}};
+    StubBackend fast{"fast", {{HOST, PINNED, 0, 1000, 10}, {PINNED, DEVICE, 0, 1000, 50}}};
+    add(slow);
+    add(fast);
+
+    EXPECT_EQ(find({FILE_KIND}, {DEVICE}, 1u << 10).value()->name(), "slow+slow");
+    EXPECT_EQ(find({FILE_KIND}, {DEVICE}, 64u << 20).value()->name(), "slow+fast+fast");
 }
 
 TEST_F(RouterTest, SizeDecidesBetweenQuickAndFast) {
