@@ -63,6 +63,7 @@ class Memory {
   private:
     static constexpr size_t ALIGNMENT = 2u << 20;
     struct Free {
+        // allow(naked-new): aligned_alloc() wants it.
         void operator()(uint64_t* words) const { std::free(words); }
     };
     std::unique_ptr<uint64_t, Free> words_;
