@@ -10,11 +10,6 @@ namespace nixl::core {
 
 namespace {
 
-/// The one table of the process. Never destroyed: handles are used by destructors that run after
-/// main().
-// allow(naked-new): see above.
-ContextSlot* const slots = new ContextSlot[MAX_CONTEXTS];
-
 nixl_error& last_error() noexcept {
     thread_local nixl_error error{};
     return error;
@@ -28,13 +23,14 @@ void copy_cut(char* out, size_t capacity, std::string_view text) noexcept {
 
 } // namespace
 
-ContextSlot& context_slot(uint32_t index) noexcept { return slots[index]; }
+// allow(naked-new): it is never destroyed.
+ContextSlot* const context_slots = new ContextSlot[MAX_CONTEXTS];
 
 Context* Call::explain_missing(nixl_context handle) noexcept {
     if (handle.index >= MAX_CONTEXTS || handle.generation == 0)
         fail(Code::INVALID_ARGUMENT, "the context handle is none",
              "use nixl_context_open() or nixl_default_context()");
-    else if (slots[handle.index].generation.load() == handle.generation)
+    else if (context_slots[handle.index].generation.load() == handle.generation)
         fail(Code::UNSUPPORTED, "this process was forked after the context was opened",
              "open a context in the child, or fork before the first call");
     else

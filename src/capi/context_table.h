@@ -22,7 +22,12 @@ struct ContextSlot {
     uint32_t last_generation = 0;
 };
 
-[[nodiscard]] ContextSlot& context_slot(uint32_t index) noexcept;
+/// The one table of the process. Never destroyed: handles are used by destructors that run after
+/// main().
+extern ContextSlot* const context_slots;
+[[nodiscard]] inline ContextSlot& context_slot(uint32_t index) noexcept {
+    return context_slots[index];
+}
 
 /// The beginning of every call: finds the context and keeps it open until the call returns.
 class Call {

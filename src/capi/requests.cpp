@@ -8,6 +8,8 @@ using namespace nixl::core;
 
 namespace {
 
+constexpr PostOptions NO_OPTIONS;
+
 /// Options of an older, shorter form are completed with zeros.
 Code read_options(Transfers& transfers, const nixl_post_options* given, PostOptions& out) noexcept {
     if (given == nullptr)
@@ -65,6 +67,10 @@ nixl_status nixl_request_post(nixl_context context, nixl_request request,
     Request* slot = call->transfers().find(request);
     if (slot == nullptr)
         return refuse_stale();
+    if (given == nullptr) {
+        const Code posted = call->transfers().post(*slot, request.generation, NO_OPTIONS);
+        return posted == Code::OK ? NIXL_OK : refuse_post(posted);
+    }
     PostOptions options;
     if (const Code code = read_options(call->transfers(), given, options); code != Code::OK)
         return refuse_options(code);

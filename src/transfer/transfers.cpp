@@ -107,28 +107,43 @@ Code Transfers::post(Request& request, uint32_t generation, const PostOptions& o
     return launch(request, options, before);
 }
 
-Code Transfers::launch(Request& request, const PostOptions& options, uint64_t before) noexcept {
+/// Whether a post has nothing to admit(). One branch for all, as it is so nearly always.
+bool Transfers::is_plain(const Request& request, const PostOptions& options) noexcept {
+    const auto is_set = [](const auto* pointer) { return reinterpret_cast<uintptr_t>(pointer); };
+    return (is_set(reinterpret_cast<const void*>(options.done)) | is_set(options.queue) |
+            is_set(request.pipeline.get()) | options.notification_bytes | request.note.peer |
+            options.path_policy) == 0;
+}
+
+/// What only some posts need: checks, the notification's copy, room for the event, staging memory.
+Code Transfers::admit(Request& request, const PostOptions& options) noexcept {
     if (options.path_policy == NIXL_PATH_REQUIRE_DIRECT && !request.route->direct())
-        return undo_post(request, before, Code::UNSUPPORTED);
+        return Code::UNSUPPORTED;
     if (options.path_policy == NIXL_PATH_WARN)
         (void)check_policy(*request.route, PathPolicy::WARN);
     if (options.done != nullptr && !options.wait && !progress_->ensure())
-        return undo_post(request, before, Code::AGAIN);
+        return Code::AGAIN;
     if (!request.note.alone)
         request.note.peer = 0;
     request.note.sent = false;
     if (options.notification_bytes != 0)
         if (const Code code = take_note(request, options); code != Code::OK)
+            return code;
+    if (options.queue != nullptr)
+        if (const Code code = options.queue->reserve(options.queue_generation); code != Code::OK)
+            return code;
+    if (request.pipeline == nullptr)
+        return Code::OK;
+    const Code reserved = request.pipeline->reserve(*this, request);
+    if (reserved != Code::OK && options.queue != nullptr)
+        options.queue->unreserve();
+    return reserved;
+}
+
+Code Transfers::launch(Request& request, const PostOptions& options, uint64_t before) noexcept {
+    if (!is_plain(request, options))
+        if (const Code code = admit(request, options); code != Code::OK)
             return undo_post(request, before, code);
-    Code refused =
-        options.queue == nullptr ? Code::OK : options.queue->reserve(options.queue_generation);
-    if (refused == Code::OK && request.pipeline != nullptr) {
-        refused = request.pipeline->reserve(*this, request);
-        if (refused != Code::OK && options.queue != nullptr)
-            options.queue->unreserve();
-    }
-    if (refused != Code::OK)
-        return undo_post(request, before, refused);
     request.options = options;
     request.deadline.store(0, std::memory_order_relaxed);
     request.forget_post();
