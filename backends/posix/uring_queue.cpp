@@ -17,6 +17,10 @@ constexpr uint64_t CANCEL_RESULT = UINT64_MAX; // user_data of cancel requests
 constexpr uint64_t ASSIST_NS = 100'000;
 constexpr uint32_t ASSIST_PART_OF_DEPTH = 8;
 
+// Operations given to the kernel by one call. It starts the device when it has taken the last one,
+// so a full queue in one call leaves the device idle for as long as the call takes.
+constexpr uint32_t SUBMIT_OPS = 8;
+
 /// Owns a ring.
 class Ring {
   public:
@@ -153,6 +157,8 @@ void UringQueue::refill() noexcept {
         if (operation == nullptr)
             break;
         prepare(*operation);
+        if (io_uring_sq_ready(&ring_.get()) >= SUBMIT_OPS)
+            enter();
     }
     enter();
 }

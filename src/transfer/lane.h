@@ -129,6 +129,9 @@ class Lane {
         return result;
     }
     [[nodiscard]] bool has_sleepers() const noexcept { return sleepers_.load() != 0; }
+    /// A waiter sleeps on it or helps a backend: it drives the lane, and nudges the progress thread
+    /// when it goes. Sequentially consistent with Progress.
+    [[nodiscard]] bool attended() const noexcept { return has_sleepers() || assisting_.load(); }
     /// Sequentially consistent with Progress: it sees the request, or the nudge sees it asleep.
     [[nodiscard]] uint32_t background() const noexcept { return background_.load(); }
     [[nodiscard]] bool has_inbox() const noexcept { return inbox_.load() != nullptr; }
@@ -197,6 +200,7 @@ class Lane {
     std::atomic<uint32_t> woken_{0}; ///< bit per queue to poll once
     alignas(64) std::atomic<uint32_t> epoch_{0};
     std::atomic<uint32_t> sleepers_{0};
+    std::atomic<bool> assisting_{false};
     std::atomic<bool> fd_sleeper_{false}; ///< one sleeper polls descriptors, the others the epoch
     std::atomic<uint32_t> fd_queues_{0};  ///< bit per busy queue that has a descriptor
     std::optional<EventFd> wake_;         ///< made before the first descriptor is polled

@@ -140,7 +140,11 @@ Lane::Help Lane::assist() noexcept {
     for (uint32_t left = busy_queues_; left != 0; left &= left - 1) {
         const LaneQueue& queue = queues_[static_cast<size_t>(std::countr_zero(left))];
         const auto& table = queue.backend->table();
-        const int helped = table.assist != nullptr ? table.assist(queue.queue) : 0;
+        if (table.assist == nullptr)
+            continue;
+        assisting_.store(true);
+        const int helped = table.assist(queue.queue);
+        assisting_.store(false);
         if (helped != 0)
             return helped == 2 ? Help::INTERRUPTED : Help::SOME;
     }

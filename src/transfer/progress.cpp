@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transfer/progress.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -17,6 +18,10 @@ namespace {
 
 /// For backends that can neither wake us nor be polled on a descriptor.
 constexpr int64_t POLL_SLICE_NS = 50'000;
+
+/// How long waiters that come and go are left alone before they are asked to tell when they go: a
+/// signal for each would cost more than their small transfers.
+constexpr int64_t NAP_NS = 200'000;
 
 } // namespace
 
@@ -64,6 +69,11 @@ void Progress::nudge() noexcept {
         signal_->signal();
 }
 
+void Progress::waiter_left() noexcept {
+    if (heeds_waiters_.load() && heeds_waiters_.exchange(false))
+        nudge();
+}
+
 void Progress::serve() {
     thread_role().progress_of = &shared_;
     while (!stopping_.load()) {
@@ -80,7 +90,7 @@ bool Progress::drive_lanes(bool all, uint64_t* next_deadline) {
     bool moved = false;
     for (const auto& lane : shared_.lanes()) {
         if (!(all || lane->background() != 0 || lane->has_inbox() || lane->woken()) ||
-            lane->has_sleepers() || !lane->try_enter())
+            lane->attended() || !lane->try_enter())
             continue;
         moved |= lane->progress();
         const uint64_t deadline = lane->expire(now_ns());
@@ -93,12 +103,18 @@ bool Progress::drive_lanes(bool all, uint64_t* next_deadline) {
 
 void Progress::sleep(bool all, uint64_t next_deadline) {
     std::vector<int> fds;
-    bool again = false, slices = false;
-    // Announce the sleep first: a nudge from here on signals, and arming sees what came before.
+    bool again = false, slices = false, attended = false;
+    // Announce the sleep first: a nudge from here on signals, arming sees what came before, and a
+    // waiter that leaves is either seen gone or sees that it is heeded.
     asleep_.store(true);
+    heeds_waiters_.store(true);
     for (const auto& lane : shared_.lanes()) {
-        if (!(all || lane->background() != 0 || lane->has_inbox()) || lane->has_sleepers())
+        if (!(all || lane->background() != 0 || lane->has_inbox()))
             continue;
+        if (lane->attended()) {
+            attended = true;
+            continue;
+        }
         lane->watched.store(true);
         if (!lane->try_enter()) { // a turn is short; look again when it is over
             again = true;
@@ -113,21 +129,34 @@ void Progress::sleep(bool all, uint64_t next_deadline) {
         lane->collect_fds(fds);
         lane->leave();
     }
+    napped_ = attended && !napped_;
+    heeds_waiters_.store(!napped_);
     if (!again && asleep_.load() && !stopping_.load()) {
-        std::vector<pollfd> polled{{signal_->fd(), POLLIN, 0}};
-        for (const int fd : fds)
-            polled.push_back({fd, POLLIN, 0});
         int64_t timeout_ns = next_deadline == 0 ? -1 : remaining_ns(next_deadline);
-        if (slices && (timeout_ns < 0 || timeout_ns > POLL_SLICE_NS))
-            timeout_ns = POLL_SLICE_NS;
-        const timespec limit{static_cast<time_t>(timeout_ns / 1'000'000'000),
-                             static_cast<long>(timeout_ns % 1'000'000'000)};
-        ::ppoll(polled.data(), polled.size(), timeout_ns < 0 ? nullptr : &limit, nullptr);
+        const auto at_most = [&timeout_ns](int64_t ns) {
+            timeout_ns = timeout_ns < 0 ? ns : std::min(timeout_ns, ns);
+        };
+        if (slices)
+            at_most(POLL_SLICE_NS);
+        if (napped_)
+            at_most(NAP_NS);
+        poll(fds, timeout_ns);
     }
     asleep_.store(false);
-    signal_->drain();
     for (const auto& lane : shared_.lanes())
         lane->watched.store(false);
+}
+
+/// Until one of them is readable, a nudge, or the timeout; negative: none.
+void Progress::poll(const std::vector<int>& fds, int64_t timeout_ns) {
+    std::vector<pollfd> polled{{signal_->fd(), POLLIN, 0}};
+    for (const int fd : fds)
+        polled.push_back({fd, POLLIN, 0});
+    const timespec limit{static_cast<time_t>(timeout_ns / 1'000'000'000),
+                         static_cast<long>(timeout_ns % 1'000'000'000)};
+    ::ppoll(polled.data(), polled.size(), timeout_ns < 0 ? nullptr : &limit, nullptr);
+    if (polled[0].revents != 0)
+        signal_->drain();
 }
 
 } // namespace nixl::core

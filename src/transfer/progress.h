@@ -6,6 +6,7 @@
 #include <atomic>
 #include <optional>
 #include <thread>
+#include <vector>
 
 #include "base/annotations.h"
 #include "base/descriptor.h"
@@ -24,6 +25,8 @@ class Progress {
     void stop() noexcept EXCLUDES(mutex_); ///< for good
     /// There may be work: starts the thread, or wakes it when it sleeps.
     void nudge() noexcept;
+    /// A waiter has left a lane on which there is more to do.
+    void waiter_left() noexcept;
     /// Starts the thread at first need. False: it cannot be started now; the log tells why, once.
     [[nodiscard]] bool ensure() noexcept {
         return running_.load(std::memory_order_acquire) || start();
@@ -35,10 +38,13 @@ class Progress {
     void serve();
     bool drive_lanes(bool all, uint64_t* next_deadline);
     void sleep(bool all, uint64_t next_deadline);
+    void poll(const std::vector<int>& fds, int64_t timeout_ns);
 
     Transfers& shared_;
     std::atomic<bool> running_{false};
     std::atomic<bool> asleep_{false};
+    std::atomic<bool> heeds_waiters_{false}; ///< asleep, and until a waiter leaves
+    bool napped_ = false;                    ///< the thread's
     std::atomic<bool> stopping_{false};
     Mutex mutex_;
     bool told_ GUARDED_BY(mutex_) = false; ///< that it cannot be started

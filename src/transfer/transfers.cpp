@@ -196,6 +196,29 @@ Code Transfers::poll(Request& request, uint32_t generation) noexcept {
     return state.generation == generation ? state.status : Code::STALE;
 }
 
+/// The lane that a waiter drives, and the progress thread therefore leaves alone.
+class Transfers::Attendance {
+  public:
+    explicit Attendance(const Transfers& shared) noexcept : shared_(shared) {}
+    ~Attendance() { leave(); }
+    Attendance(const Attendance&) = delete;
+    Attendance& operator=(const Attendance&) = delete;
+
+    void of(const Lane& lane) noexcept {
+        if (lane_ != &lane)
+            leave();
+        lane_ = &lane;
+    }
+
+  private:
+    void leave() const noexcept {
+        if (lane_ != nullptr && lane_->background() != 0)
+            shared_.progress_->waiter_left();
+    }
+    const Transfers& shared_;
+    const Lane* lane_ = nullptr;
+};
+
 Transfers::Round Transfers::drive_for(Request& request, Lane& lane) noexcept {
     using Outcome = Round::Outcome;
     Round round;
@@ -234,6 +257,7 @@ Code Transfers::wait(Request& request, uint32_t generation, int64_t timeout_ns) 
     };
     const auto answer = [&] { return state.generation == generation ? state.status : Code::STALE; };
     uint64_t deadline = 0;
+    Attendance attendance(*this);
     for (uint32_t rounds = 0;; ++rounds) {
         if (over())
             return answer();
@@ -246,6 +270,8 @@ Code Transfers::wait(Request& request, uint32_t generation, int64_t timeout_ns) 
             lane = request.home.load(std::memory_order_acquire);
         const uint32_t epoch = lane != nullptr ? lane->epoch() : 0;
         const Round round = lane != nullptr ? drive_for(request, *lane) : Round{};
+        if (lane != nullptr && !over())
+            attendance.of(*lane);
         if (timeout_ns == 0)
             return over() ? answer() : Code::IN_PROGRESS;
         if (timeout_ns > 0) {
@@ -266,10 +292,7 @@ Code Transfers::wait(Request& request, uint32_t generation, int64_t timeout_ns) 
         }
         if (rounds < (request.route->self_driven ? SPIN_ROUNDS : 0))
             continue;
-        const Code code = sleep_for(*lane, epoch, deadline, round, over);
-        if (lane->background() != 0)
-            want_progress(); // it leaves lanes alone that have sleepers
-        if (code != Code::OK)
+        if (const Code code = sleep_for(*lane, epoch, deadline, round, over); code != Code::OK)
             return code;
     }
 }

@@ -190,6 +190,7 @@ class Transfers {
     Code begin_post(Request& request, uint32_t generation, uint64_t* before) noexcept;
     static Code undo_post(Request& request, uint64_t before, Code why) noexcept;
     static bool is_plain(const Request& request, const PostOptions& options) noexcept;
+    class Attendance;
     Code admit(Request& request, const PostOptions& options) noexcept;
     Code launch(Request& request, const PostOptions& options, uint64_t before) noexcept;
     static void aim_at_data(Request& request) noexcept {

@@ -8,6 +8,7 @@
 #include <random>
 #include <string>
 
+#include <sys/mman.h>
 #include <sys/resource.h>
 
 #include "hot.h"
@@ -49,11 +50,12 @@ std::vector<nixl_run> make_runs(const Shape& shape, uint64_t part) {
     return runs;
 }
 
-/// Memory as programs have it, filled with what a disk cannot compress or take for zeros.
+/// Memory in huge pages, as NumPy asks for them, filled with what a disk cannot compress or take for zeros.
 class Memory {
   public:
     static constexpr uint64_t BYTES = IN_FLIGHT * PER_POST;
     Memory() : words_(static_cast<uint64_t*>(std::aligned_alloc(ALIGNMENT, BYTES))) {
+        ::madvise(words_.get(), BYTES, MADV_HUGEPAGE);
         std::mt19937_64 numbers(2);
         for (uint64_t i = 0; i < BYTES / sizeof(uint64_t); ++i)
             words_.get()[i] = numbers();
