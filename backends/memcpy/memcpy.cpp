@@ -51,9 +51,12 @@ CopyPolicy policy_of(const sdk::Host& host) {
     policy.workers = host.workers();
     policy.waited_inline_bytes =
         std::max(policy.inline_bytes, host.number("memcpy.waited_inline_bytes", 256 * KIB));
-    // Long enough that taking one is noise, short enough that threads end together and that the
-    // waiting thread gets back to poll() within some 30 us.
+    // Long enough that taking one is noise, short enough that threads end together.
     policy.slice_bytes = host.number("memcpy.slice_bytes", 256 * KIB, 4 * KIB);
+    // A thread takes its share of the rest, so that in repeated copies of what fits into the caches
+    // each finds its own lines again; but no more than some 100 us of cold memory.
+    policy.share_bytes =
+        std::max(policy.slice_bytes, host.number("memcpy.share_bytes", 1024 * KIB, 4 * KIB));
     policy.worker_bytes = 2 * policy.slice_bytes;
     policy.stream_bytes = host.number("memcpy.stream_bytes", default_stream_bytes(), 4 * KIB);
     policy.stream = choose_stream_function();

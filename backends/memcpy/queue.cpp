@@ -83,6 +83,7 @@ uint64_t CopyQueue::open_span(const nixl_batch& batch, uint64_t bytes) noexcept 
     span->first_element = batch.first_element;
     span->element_count = batch.element_count;
     span->stream = bytes >= policy_.stream_bytes ? policy_.stream : nullptr;
+    span->bytes = bytes;
     span->in_flight = true;
     span->cursor = sdk::OpCursor(batch);
     span->taken_of_element = 0;
@@ -99,8 +100,30 @@ uint64_t CopyQueue::open_span(const nixl_batch& batch, uint64_t bytes) noexcept 
         std::clamp<uint64_t>(threads - std::min(threads, helpers), 1, policy_.workers);
     // relaxed: only a wish; nothing is ordered by it.
     tasks_wanted_.store(static_cast<uint32_t>(wanted), std::memory_order_relaxed);
-    publish(span);
+    span->sharers = static_cast<uint32_t>(wanted + helpers);
+    if (helpers != 0 && spans_in_flight_ == 1 && !next_slice_is_long(*span, slice_of(*span)))
+        share(span);
+    else
+        publish(span);
     return batch.element_count;
+}
+
+uint64_t CopyQueue::slice_of(const Span& span) const noexcept {
+    const uint64_t rest = span.bytes - std::min(span.bytes, span.taken_bytes);
+    return std::clamp(rest / span.sharers, policy_.slice_bytes, policy_.share_bytes);
+}
+
+/// The poster waits: it copies the first share right here, while the others start with the rest.
+/// Taken before they can, so that it is the same part each time.
+void CopyQueue::share(Span* span) noexcept {
+    const Slice mine = take_slice(span, slice_of(*span));
+    // relaxed: as above. One for this slice, and one for the rest if there is any.
+    const bool is_all = span->cursor.done();
+    span->pending.store(is_all ? 1 : 2, std::memory_order_relaxed);
+    if (!is_all)
+        publish(span);
+    copy_slice(mine);
+    finish(span);
 }
 
 void CopyQueue::publish(Span* span) noexcept {

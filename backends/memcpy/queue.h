@@ -22,12 +22,13 @@ namespace nixl::core {
 struct CopyPolicy {
     uint64_t inline_bytes;        ///< a batch up to this is copied inside submit() ...
     uint64_t waited_inline_bytes; ///< ... or up to this, when the poster waits for it
-    uint64_t slice_bytes;
-    uint64_t worker_bytes; ///< one worker for each so many bytes
-    uint64_t stream_bytes; ///< batches from this on go past the cache
-    StreamFunction stream; ///< nullptr: never
-    uint32_t workers;      ///< of the shared pool; 0: everything is copied inside submit()
-    uint32_t open_spans;   ///< most spans in flight of one queue
+    uint64_t slice_bytes;         ///< the least that a thread takes ...
+    uint64_t share_bytes;         ///< ... and the most, of what is left for each
+    uint64_t worker_bytes;        ///< one worker for each so many bytes
+    uint64_t stream_bytes;        ///< batches from this on go past the cache
+    StreamFunction stream;        ///< nullptr: never
+    uint32_t workers;             ///< of the shared pool; 0: everything is copied inside submit()
+    uint32_t open_spans;          ///< most spans in flight of one queue
 };
 
 /// Threads: one driver, and the pool's workers inside take/finish. The driver never waits for a
@@ -57,7 +58,9 @@ class CopyQueue {
 
     uint64_t submit_many(const nixl_batch& batch) noexcept;
     uint64_t open_span(const nixl_batch& batch, uint64_t bytes) noexcept;
+    [[nodiscard]] uint64_t slice_of(const Span& span) const noexcept;
     void publish(Span* span) noexcept;
+    void share(Span* span) noexcept;
     bool start_task() noexcept;
     void end_task() noexcept;
 

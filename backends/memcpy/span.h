@@ -22,6 +22,8 @@ struct Span {
     uint64_t first_element = 0;
     uint64_t element_count = 0;
     StreamFunction stream = nullptr; // null: through the cache
+    uint64_t bytes = 0;              // at least; a long list is not added up to its end
+    uint32_t sharers = 1;            // threads that are expected to take slices
     bool in_flight = false;          // the driver's own mark
 
     // Guarded by the queue's claim lock until the last slice is finished.

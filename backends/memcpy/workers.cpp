@@ -85,9 +85,12 @@ bool CopyQueue::claim(Slice* out, bool driver) noexcept {
         Span* const span = open_[head & open_mask_];
         if (span == nullptr)
             continue;
-        if (driver && next_slice_is_long(*span, policy_.slice_bytes))
+        uint64_t wanted = slice_of(*span);
+        if (driver) // goes back to poll() soon
+            wanted = std::min(wanted, 2 * policy_.slice_bytes);
+        if (driver && next_slice_is_long(*span, wanted))
             break;
-        *out = take_slice(span, policy_.slice_bytes);
+        *out = take_slice(span, wanted);
         // relaxed: goes up only while this thread, too, is counted in it.
         span->pending.fetch_add(1, std::memory_order_relaxed);
         if (span->cursor.done()) {

@@ -115,6 +115,7 @@ const std::vector<Fixture>& fixtures() {
          nixl_backend_entry_memcpy,
          {{"inline_copy_bytes", "0"},
           {"memcpy.slice_bytes", "4096"},
+          {"memcpy.share_bytes", "8192"},
           {"memcpy.stream_bytes", "8192"},
           {"memcpy.waited_inline_bytes", "0"}}},
         {"posix_uring", "posix", nixl_backend_entry_posix, {{"posix.engine", "io_uring"}}},

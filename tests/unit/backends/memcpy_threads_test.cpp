@@ -17,7 +17,7 @@ class MemcpyWorkers : public ::testing::Test {
   protected:
     MemcpyWorkers() {
         host.set("inline_copy_bytes", "4096").set("memcpy.slice_bytes", "4096");
-        host.set("memcpy.waited_inline_bytes", "4096");
+        host.set("memcpy.waited_inline_bytes", "4096").set("memcpy.share_bytes", "4096");
     }
     Transfer transfer(std::vector<nixl_run> runs, uint64_t tag) {
         return {source.data(), target.data(), std::move(runs), tag};
@@ -32,8 +32,17 @@ TEST_F(MemcpyWorkers, SleepingDriver_isWokenOnce) {
     QueueRig rig(host, load(nixl_backend_entry_memcpy, host));
     for (uint64_t round = 0; round < 200; ++round) {
         Transfer work = transfer({single(0, 0, 64 * KIB)}, round);
-        ASSERT_TRUE(rig.finish_sleeping(work));
+        ASSERT_TRUE(rig.finish_sleeping(work)); // the workers may be done before it sleeps
     }
+    Transfer last = transfer({single(0, 0, 64 * KIB)}, 1000);
+    const uint64_t before = host.wakes(&rig);
+    host.hold_workers();
+    rig.submit(last);
+    EXPECT_EQ(rig.poll(), 0u);
+    EXPECT_TRUE(rig.arm());
+    host.release_workers();
+    EXPECT_TRUE(host.wait_for_wakes(&rig, before + 1, PATIENCE));
+    EXPECT_EQ(rig.poll(), 1u);
 
     ASSERT_TRUE(host.wait_until_idle(PATIENCE));
     EXPECT_GT(rig.arms(), 0u);
