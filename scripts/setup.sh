@@ -3,9 +3,10 @@
 # Installs the packages that are missing, and only those. Debian 12 and Ubuntu 22.04 or later.
 set -euo pipefail
 
-build_packages=(git meson ninja-build cmake g++ python3 pkg-config liburing-dev)
-test_packages=(libgtest-dev clang-14 clang-format-14 fio valgrind python3-dev python3-numpy
-    python3-venv python3-pip ccache e2fsprogs util-linux binutils)
+build_packages=(git meson ninja-build cmake g++ python3 python3-dev pkg-config
+    liburing-dev)
+test_packages=(libgtest-dev clang-14 clang-format-14 fio valgrind python3-numpy python3-venv
+    python3-pip ccache e2fsprogs util-linux binutils)
 compat_packages=(g++-11 g++-aarch64-linux-gnu qemu-user)
 
 usage() {

@@ -50,8 +50,8 @@ std::vector<nixl_run> make_runs(const Shape& shape, uint64_t part) {
     return runs;
 }
 
-/// Memory in huge pages, as NumPy asks for them, filled with what a disk cannot compress or take for
-/// zeros.
+/// Memory in huge pages, as NumPy asks for them, filled with what a disk cannot compress or take
+/// for zeros.
 class Memory {
   public:
     static constexpr uint64_t BYTES = IN_FLIGHT * PER_POST;
