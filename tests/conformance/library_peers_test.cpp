@@ -219,12 +219,14 @@ TEST(LibraryPeerStates, DescribedWhileItIsDisconnected_isWholeOrStale) {
     Owner owner;
     Caller caller;
     const std::string name = caller.describe(caller.connect(owner)).name;
-    std::atomic<nixl_peer> shown{nixl_peer{}};
+    std::atomic<uint64_t> shown{0};
+    const auto show = [&](nixl_peer peer) { shown = uint64_t{peer.generation} << 32 | peer.index; };
     std::atomic<bool> over{false};
     uint64_t whole = 0;
     std::thread looker([&] {
         while (!over || whole == 0) {
-            const nixl_peer peer = shown;
+            const uint64_t now = shown;
+            const nixl_peer peer{static_cast<uint32_t>(now), static_cast<uint32_t>(now >> 32)};
             nixl_peer_description out = NIXL_INIT(nixl_peer_description);
             if (nixl_peer_describe(caller.session.context(), peer, &out) != NIXL_OK)
                 continue;
@@ -239,10 +241,10 @@ TEST(LibraryPeerStates, DescribedWhileItIsDisconnected_isWholeOrStale) {
     });
     for (int round = 0; round < 200; ++round) {
         const nixl_peer peer = caller.connect(owner);
-        shown = peer;
+        show(peer);
         EXPECT_EQ(caller.disconnect(peer), NIXL_OK);
     }
-    shown = caller.connect(owner);
+    show(caller.connect(owner));
     over = true;
     looker.join();
     EXPECT_GT(whole, 0u);
