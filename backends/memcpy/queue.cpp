@@ -9,6 +9,7 @@ namespace nixl::core {
 namespace {
 
 constexpr uint32_t RING_ENTRIES = 1024;
+constexpr uint64_t PAGE_BYTES = 4096;    // threads' shares begin with one
 constexpr uint32_t ENTRIES_PER_SPAN = 2; // a finished prefix and a cancelled rest
 
 /// The bytes of a batch, but no further than `enough`: a long list is not walked to its end.
@@ -101,7 +102,7 @@ uint64_t CopyQueue::open_span(const nixl_batch& batch, uint64_t bytes) noexcept 
     // relaxed: only a wish; nothing is ordered by it.
     tasks_wanted_.store(static_cast<uint32_t>(wanted), std::memory_order_relaxed);
     span->sharers = static_cast<uint32_t>(wanted + helpers);
-    if (helpers != 0 && spans_in_flight_ == 1 && !next_slice_is_long(*span, slice_of(*span)))
+    if (helpers != 0 && spans_in_flight_ == 1 && !next_slice_is_long(*span, driver_slice_of(*span)))
         share(span);
     else
         publish(span);
@@ -110,13 +111,19 @@ uint64_t CopyQueue::open_span(const nixl_batch& batch, uint64_t bytes) noexcept 
 
 uint64_t CopyQueue::slice_of(const Span& span) const noexcept {
     const uint64_t rest = span.bytes - std::min(span.bytes, span.taken_bytes);
-    return std::clamp(rest / span.sharers, policy_.slice_bytes, policy_.share_bytes);
+    const uint64_t share = rest / span.sharers & ~(PAGE_BYTES - 1);
+    return std::clamp(share, policy_.slice_bytes, policy_.share_bytes);
+}
+
+/// Who drives goes back to poll() soon.
+uint64_t CopyQueue::driver_slice_of(const Span& span) const noexcept {
+    return std::min(slice_of(span), 2 * policy_.slice_bytes);
 }
 
 /// The poster waits: it copies the first share right here, while the others start with the rest.
 /// Taken before they can, so that it is the same part each time.
 void CopyQueue::share(Span* span) noexcept {
-    const Slice mine = take_slice(span, slice_of(*span));
+    const Slice mine = take_slice(span, driver_slice_of(*span));
     // relaxed: as above. One for this slice, and one for the rest if there is any.
     const bool is_all = span->cursor.done();
     span->pending.store(is_all ? 1 : 2, std::memory_order_relaxed);

@@ -59,6 +59,7 @@ class CopyQueue {
     uint64_t submit_many(const nixl_batch& batch) noexcept;
     uint64_t open_span(const nixl_batch& batch, uint64_t bytes) noexcept;
     [[nodiscard]] uint64_t slice_of(const Span& span) const noexcept;
+    [[nodiscard]] uint64_t driver_slice_of(const Span& span) const noexcept;
     void publish(Span* span) noexcept;
     void share(Span* span) noexcept;
     bool start_task() noexcept;

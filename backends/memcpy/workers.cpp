@@ -85,9 +85,7 @@ bool CopyQueue::claim(Slice* out, bool driver) noexcept {
         Span* const span = open_[head & open_mask_];
         if (span == nullptr)
             continue;
-        uint64_t wanted = slice_of(*span);
-        if (driver) // goes back to poll() soon
-            wanted = std::min(wanted, 2 * policy_.slice_bytes);
+        const uint64_t wanted = driver ? driver_slice_of(*span) : slice_of(*span);
         if (driver && next_slice_is_long(*span, wanted))
             break;
         *out = take_slice(span, wanted);

@@ -81,7 +81,7 @@ class UringQueue final : public Queue {
   private:
     void reap(Sink& sink) noexcept;
     void refill() noexcept;
-    void enter() noexcept;
+    bool enter() noexcept;
     void take_back(int error) noexcept;
     void prepare(const Operation& operation) noexcept;
 
@@ -157,20 +157,22 @@ void UringQueue::refill() noexcept {
         if (operation == nullptr)
             break;
         prepare(*operation);
-        if (io_uring_sq_ready(&ring_.get()) >= SUBMIT_OPS)
-            enter();
+        if (io_uring_sq_ready(&ring_.get()) >= SUBMIT_OPS && !enter())
+            return;
     }
     enter();
 }
 
-void UringQueue::enter() noexcept {
+/// False: the kernel takes no more for now.
+bool UringQueue::enter() noexcept {
     if (io_uring_sq_ready(&ring_.get()) == 0)
-        return;
+        return true;
     const int result = io_uring_submit(&ring_.get());
     // These leave the rest in the submission ring for the next poll(); see arm(). Any other would
     // come back for ever.
     if (result < 0 && result != -EAGAIN && result != -EBUSY && result != -EINTR)
         take_back(-result);
+    return io_uring_sq_ready(&ring_.get()) == 0;
 }
 
 /// Cold: the kernel does not take what is in the submission ring, which ends with that error.

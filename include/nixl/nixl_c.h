@@ -99,8 +99,8 @@ NIXL_API nixl_status nixl_context_close(nixl_context context);
 
 /* The default context, which languages' module-level calls use. nixl_default_context() opens it
  * with the environment's settings when it is not open. nixl_default_open(): OK when it is open and
- * every given setting has that value, ALREADY_EXISTS when one has another. nixl_default_close(): OK when it is
- * not open. */
+ * every given setting has that value, ALREADY_EXISTS when one has another. nixl_default_close(): OK
+ * when it is not open. */
 NIXL_API nixl_status nixl_default_context(nixl_context* out);
 NIXL_API nixl_status nixl_default_open(const nixl_setting* settings, uint32_t count,
                                        nixl_context* out);

@@ -121,7 +121,7 @@ constexpr SettingInfo TABLE[] = {
     {"memcpy.slice_bytes", SIZE, "256KB", "NIXL_MEMCPY_SLICE_BYTES", "", "", 4 * KB, GB, OPEN,
      "Least bytes of a large copy that a thread takes at a time."},
     {"memcpy.share_bytes", SIZE, "1MB", "NIXL_MEMCPY_SHARE_BYTES", "", "", 4 * KB, GB, OPEN,
-     "Most bytes that it takes: its share of what is left, up to this."},
+     "About the most that it takes: its share of what is left, up to this."},
     {"memcpy.stream_bytes", SIZE, "", "NIXL_MEMCPY_STREAM_BYTES", "", "", 4 * KB, TB, OPEN,
      "Copies from this many bytes on bypass the caches."},
     {"memcpy.open_spans", INTEGER, "256", "NIXL_MEMCPY_OPEN_SPANS", "", "", 1, 256, OPEN,

@@ -10,6 +10,10 @@ namespace {
 
 constexpr uint64_t PAGE_BYTES = 4096;
 
+uint64_t in_pages(uint64_t bytes) noexcept {
+    return (bytes + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+}
+
 nixl_buffer handle_of(const Region& region) noexcept {
     return {region.index, region.generation.load(std::memory_order_relaxed)};
 }
@@ -17,7 +21,7 @@ nixl_buffer handle_of(const Region& region) noexcept {
 } // namespace
 
 Result<Region*> StagingPool::take(uint64_t wanted, uint32_t kind, bool* hit) {
-    const uint64_t bytes = (wanted + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+    const uint64_t bytes = in_pages(wanted);
     *hit = false;
     for (bool evicted = false;; evicted = true) {
         {
@@ -55,6 +59,11 @@ Result<Region*> StagingPool::take(uint64_t wanted, uint32_t kind, bool* hit) {
         return std::move(made).error();
     }
     return regions_.find(made.value());
+}
+
+bool StagingPool::fits(uint64_t bytes, uint32_t blocks) const {
+    const MutexLock lock(mutex_);
+    return bytes <= limit_bytes_ && in_pages(bytes) <= limit_bytes_ / blocks;
 }
 
 void StagingPool::give(Region& region) {

@@ -22,6 +22,8 @@ class StagingPool {
     /// cached. Blocks that are only cached give way to it.
     /// Errors: AGAIN so much is lent that the limit would be passed; NO_MEMORY it never fits.
     Result<Region*> take(uint64_t bytes, uint32_t kind, bool* hit) EXCLUDES(mutex_);
+    /// Whether `blocks` of `bytes` each can ever be lent together.
+    [[nodiscard]] bool fits(uint64_t bytes, uint32_t blocks) const EXCLUDES(mutex_);
     void give(Region& region) EXCLUDES(mutex_);
     /// Frees cached blocks; returns their bytes.
     uint64_t trim() EXCLUDES(mutex_);

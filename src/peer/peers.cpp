@@ -153,7 +153,9 @@ Result<nixl_peer> Peers::connect(std::span<const uint8_t> metadata) {
 
 uint32_t Peers::state(nixl_peer handle) noexcept {
     const Peer* const peer = slots_.find(handle.index, handle.generation);
-    return peer != nullptr ? peer->state.load() : 0;
+    const uint32_t state = peer != nullptr ? peer->state.load() : 0;
+    // Retired before its state changes: found again, the state was its own.
+    return slots_.find(handle.index, handle.generation) != nullptr ? state : 0;
 }
 
 Result<PeerFacts> Peers::facts(nixl_peer handle) {

@@ -40,7 +40,15 @@ bool Transfers::drive() noexcept {
     return moved;
 }
 
+void Transfers::waiter_left() noexcept { progress_->waiter_left(); }
+
 bool Transfers::drive_until(bool (*done)(void*), void* argument, uint64_t deadline) noexcept {
+    const bool is_done = drive_until_done(done, argument, deadline);
+    waiter_left();
+    return is_done;
+}
+
+bool Transfers::drive_until_done(bool (*done)(void*), void* argument, uint64_t deadline) noexcept {
     for (;;) {
         const bool moved = drive();
         if (done(argument))

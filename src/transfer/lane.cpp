@@ -58,6 +58,8 @@ void Lane::leave() noexcept {
             epoch_.fetch_add(1); // nobody sleeps yet: who is about to looks again
         if ((tell || disarmed) && (has_sleepers() || watched.load()))
             notify();
+        if (count != 0)
+            shared_.waiter_left(); // for as long as the callbacks take
         for (size_t i = 0; i < count; ++i)
             deliver(callbacks[i]);
         if (!more && inbox_.load() == nullptr)
@@ -112,6 +114,7 @@ Code Lane::post(Request& request) noexcept {
     if (!Transfers::add_users(request))
         return Code::STALE;
     request.counted = true;
+    request.direct.batch.flags = 0; // whoever submits it is not the one who waits
     Request* head = inbox_.load(std::memory_order_relaxed);
     do {
         request.inbox_next = head;

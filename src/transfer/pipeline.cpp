@@ -24,6 +24,8 @@ Pipeline::Pipeline(const Request& request, uint64_t chunk_bytes, uint32_t chunks
 
 Code Pipeline::reserve(Transfers& shared, Request& request) noexcept {
     const Route& route = *request.route;
+    if (!shared.staging().fits(staging_bytes(), route.leg_count - 1))
+        return Code::NO_MEMORY;
     for (uint32_t between = 0; between + 1 < route.leg_count; ++between) {
         bool hit = false;
         auto taken = shared.staging().take(staging_bytes(), route.legs[between].target_kind, &hit);

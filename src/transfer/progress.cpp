@@ -20,8 +20,9 @@ namespace {
 constexpr int64_t POLL_SLICE_NS = 50'000;
 
 /// How long waiters that come and go are left alone before they are asked to tell when they go: a
-/// signal for each would cost more than their small transfers.
+/// signal for each would cost more than their small transfers. Then looks become rarer.
 constexpr int64_t NAP_NS = 200'000;
+constexpr int64_t LONGEST_NAP_NS = 10'000'000;
 
 } // namespace
 
@@ -63,9 +64,9 @@ Result<void> Progress::start_locked() {
 }
 
 void Progress::nudge() noexcept {
-    if (!running_.load(std::memory_order_acquire))
-        start();
-    else if (asleep_.load() && asleep_.exchange(false))
+    if (!running_.load(std::memory_order_acquire) && !(start() && running_.load()))
+        return;
+    if (asleep_.load() && asleep_.exchange(false))
         signal_->signal();
 }
 
@@ -129,8 +130,8 @@ void Progress::sleep(bool all, uint64_t next_deadline) {
         lane->collect_fds(fds);
         lane->leave();
     }
-    napped_ = attended && !napped_;
-    heeds_waiters_.store(!napped_);
+    nap_ns_ = attended ? std::clamp(2 * nap_ns_, NAP_NS, LONGEST_NAP_NS) : 0;
+    heeds_waiters_.store(nap_ns_ > NAP_NS);
     if (!again && asleep_.load() && !stopping_.load()) {
         int64_t timeout_ns = next_deadline == 0 ? -1 : remaining_ns(next_deadline);
         const auto at_most = [&timeout_ns](int64_t ns) {
@@ -138,8 +139,8 @@ void Progress::sleep(bool all, uint64_t next_deadline) {
         };
         if (slices)
             at_most(POLL_SLICE_NS);
-        if (napped_)
-            at_most(NAP_NS);
+        if (attended)
+            at_most(nap_ns_);
         poll(fds, timeout_ns);
     }
     asleep_.store(false);

@@ -44,7 +44,7 @@ class Progress {
     std::atomic<bool> running_{false};
     std::atomic<bool> asleep_{false};
     std::atomic<bool> heeds_waiters_{false}; ///< asleep, and until a waiter leaves
-    bool napped_ = false;                    ///< the thread's
+    int64_t nap_ns_ = 0;                     ///< of its last sleep beside a waiter; the thread's
     std::atomic<bool> stopping_{false};
     Mutex mutex_;
     bool told_ GUARDED_BY(mutex_) = false; ///< that it cannot be started

@@ -199,7 +199,7 @@ Code Transfers::poll(Request& request, uint32_t generation) noexcept {
 /// The lane that a waiter drives, and the progress thread therefore leaves alone.
 class Transfers::Attendance {
   public:
-    explicit Attendance(const Transfers& shared) noexcept : shared_(shared) {}
+    explicit Attendance(Transfers& shared) noexcept : shared_(shared) {}
     ~Attendance() { leave(); }
     Attendance(const Attendance&) = delete;
     Attendance& operator=(const Attendance&) = delete;
@@ -211,11 +211,11 @@ class Transfers::Attendance {
     }
 
   private:
-    void leave() const noexcept {
-        if (lane_ != nullptr && lane_->background() != 0)
-            shared_.progress_->waiter_left();
+    void leave() noexcept {
+        if (lane_ != nullptr)
+            shared_.waiter_left();
     }
-    const Transfers& shared_;
+    Transfers& shared_;
     const Lane* lane_ = nullptr;
 };
 
@@ -269,9 +269,9 @@ Code Transfers::wait(Request& request, uint32_t generation, int64_t timeout_ns) 
         if (lane == nullptr) // being posted right now, or over while its callback runs
             lane = request.home.load(std::memory_order_acquire);
         const uint32_t epoch = lane != nullptr ? lane->epoch() : 0;
-        const Round round = lane != nullptr ? drive_for(request, *lane) : Round{};
-        if (lane != nullptr && !over())
+        if (lane != nullptr)
             attendance.of(*lane);
+        const Round round = lane != nullptr ? drive_for(request, *lane) : Round{};
         if (timeout_ns == 0)
             return over() ? answer() : Code::IN_PROGRESS;
         if (timeout_ns > 0) {

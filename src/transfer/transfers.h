@@ -130,6 +130,8 @@ class Transfers {
     /// Makes sure that the progress thread looks at the lanes.
     void want_progress() noexcept;
     void wake_progress() noexcept { want_progress(); }
+    /// Tells it that somebody who drove lanes drives them no more, though there may be more to do.
+    void waiter_left() noexcept;
     void stop_progress() noexcept;
     [[nodiscard]] uint32_t armed_queues() noexcept;
     void free_slot(Request& request) noexcept;
@@ -191,6 +193,7 @@ class Transfers {
     static Code undo_post(Request& request, uint64_t before, Code why) noexcept;
     static bool is_plain(const Request& request, const PostOptions& options) noexcept;
     class Attendance;
+    bool drive_until_done(bool (*done)(void*), void* argument, uint64_t deadline) noexcept;
     Code admit(Request& request, const PostOptions& options) noexcept;
     Code launch(Request& request, const PostOptions& options, uint64_t before) noexcept;
     static void aim_at_data(Request& request) noexcept {

@@ -64,7 +64,9 @@ class Island {
     explicit Island(const sdk::Host&) {}
 
     static nixl_status attach(const nixl_region_desc& desc, std::unique_ptr<Registration>* out,
-                              nixl_error_text*) {
+                              nixl_error_text* error) {
+        if (desc.kind != NIXL_KIND_PINNED && desc.kind != NIXL_KIND_FILE)
+            return sdk::fail(error, NIXL_UNSUPPORTED, 0, "kind %u is out of reach", desc.kind);
         *out = std::make_unique<Registration>(Registration{desc.fd, desc.address});
         return NIXL_OK;
     }

@@ -215,6 +215,8 @@ TEST(LibraryPeerStates, ConnectedTwice_isTheSamePeer) {
     EXPECT_EQ(first.generation, second.generation);
 }
 
+constexpr int ROUNDS = 5000;
+
 TEST(LibraryPeerStates, DescribedWhileItIsDisconnected_isWholeOrStale) {
     Owner owner;
     Caller caller;
@@ -222,9 +224,9 @@ TEST(LibraryPeerStates, DescribedWhileItIsDisconnected_isWholeOrStale) {
     std::atomic<uint64_t> shown{0};
     const auto show = [&](nixl_peer peer) { shown = uint64_t{peer.generation} << 32 | peer.index; };
     std::atomic<bool> over{false};
-    uint64_t whole = 0;
+    std::atomic<uint64_t> whole{0};
     std::thread looker([&] {
-        while (!over || whole == 0) {
+        while (!over) {
             const uint64_t now = shown;
             const nixl_peer peer{static_cast<uint32_t>(now), static_cast<uint32_t>(now >> 32)};
             nixl_peer_description out = NIXL_INIT(nixl_peer_description);
@@ -239,15 +241,15 @@ TEST(LibraryPeerStates, DescribedWhileItIsDisconnected_isWholeOrStale) {
             }
         }
     });
-    for (int round = 0; round < 200; ++round) {
+    show(caller.connect(owner));
+    EXPECT_TRUE(eventually([&] { return whole.load() != 0; }));
+    for (int round = 0; round < ROUNDS; ++round) {
         const nixl_peer peer = caller.connect(owner);
         show(peer);
         EXPECT_EQ(caller.disconnect(peer), NIXL_OK);
     }
-    show(caller.connect(owner));
     over = true;
     looker.join();
-    EXPECT_GT(whole, 0u);
 }
 
 TEST(LibraryPeerStates, MadeUpHandles_areStale) {

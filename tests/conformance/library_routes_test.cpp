@@ -62,6 +62,20 @@ TEST_F(LibraryRoutes, ThreeLegs_keepScatteredBlocksApart) {
     EXPECT_TRUE(file_.read() == expected);
 }
 
+TEST_F(LibraryRoutes, PoolForOneOfTwoBlocks_isTooSmallAndSaysSo) {
+    ASSERT_EQ(caller_.session.configure(
+                  {{"chunk_size", "4096"}, {"pipeline_chunks", "4"}, {"pool_size", "16384"}}),
+              NIXL_OK);
+    const Transfer transfer = caller_.session.request(remote_, into_);
+
+    EXPECT_EQ(transfer.post(), NIXL_NO_MEMORY) << "AGAIN would be tried again for ever";
+    EXPECT_NE(std::string(last_error().hint).find("pool_size"), std::string::npos);
+
+    ASSERT_EQ(caller_.session.configure({{"pool_size", "32768"}}), NIXL_OK);
+    EXPECT_EQ(transfer.run(), NIXL_OK) << transfer.error();
+    EXPECT_TRUE(file_.read() == owner_.memory);
+}
+
 TEST_F(LibraryRoutes, ThreeLegs_thePeerThatDiesIsTold) {
     const Transfer transfer = caller_.session.request(remote_, into_);
     ASSERT_EQ(transfer.describe().legs, 3u) << transfer.path();

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who waits hears of everything on the lane, and nobody waits for who waits for them.
 #include <atomic>
+#include <deque>
+#include <iterator>
 #include <thread>
+
+#include <poll.h>
 
 #include "tests/conformance/session.h"
 #include "tests/support/quarantine.h"
@@ -113,6 +117,93 @@ TEST_F(LibraryWaits, PostThatWaitsInACallback_isRefusedAndPostsNothing) {
     EXPECT_TRUE(eventually([&] { return callback.called == 1; }));
     EXPECT_EQ(posted, NIXL_BUSY);
     EXPECT_EQ(other.poll(), NIXL_OK) << "it was never posted";
+}
+
+// ---- Lanes that a waiter leaves -----------------------------------------------------------------
+
+/// Copies on one lane that take the workers a while, and nobody who polls.
+class LibraryLeftLanes : public ::testing::Test {
+  protected:
+    static constexpr uint64_t SHORT = 16u << 20, LONG = 64u << 20;
+
+    Transfer copy(uint64_t bytes) {
+        memory_.emplace_back(bytes, 1);
+        memory_.emplace_back(bytes, 2);
+        source_ = session_.wrap(*std::prev(memory_.end(), 2));
+        return session_.request(source_, session_.wrap(memory_.back()));
+    }
+    nixl_post_options into_queue() {
+        EXPECT_EQ(nixl_queue_open(session_.context(), 16, &queue_), NIXL_OK);
+        EXPECT_EQ(nixl_queue_fd(session_.context(), queue_, &fd_), NIXL_OK);
+        nixl_post_options options = NIXL_INIT(nixl_post_options);
+        options.queue = queue_;
+        return options;
+    }
+    [[nodiscard]] bool is_signalled() const {
+        pollfd polled{fd_, POLLIN, 0};
+        return ::poll(&polled, 1, static_cast<int>(PATIENCE_NS / 1'000'000)) == 1;
+    }
+
+    std::deque<Bytes> memory_;
+    Session session_{Settings{{"lanes", "1"}}};
+    nixl_buffer source_{};
+    nixl_queue queue_{};
+    int fd_ = -1;
+};
+
+TEST_F(LibraryLeftLanes, CallbackOfAnother_runsAfterAWait) {
+    const Transfer later = copy(LONG), waited = copy(SHORT);
+    Callback callback{[] {}};
+    const auto options = callback.options();
+    ASSERT_EQ(waited.post(), NIXL_OK);
+    ASSERT_EQ(later.post(&options), NIXL_OK);
+
+    EXPECT_EQ(waited.wait(), NIXL_OK);
+
+    EXPECT_TRUE(eventually([&] { return callback.called == 1; }));
+}
+
+TEST_F(LibraryLeftLanes, CallbackOfAnother_runsAfterAFree) {
+    const Transfer later = copy(LONG);
+    Transfer freed = copy(SHORT);
+    const nixl_buffer source = source_;
+    Callback callback{[] {}};
+    const auto options = callback.options();
+    ASSERT_EQ(freed.post(), NIXL_OK);
+    ASSERT_EQ(later.post(&options), NIXL_OK);
+
+    EXPECT_EQ(nixl_buffer_free(session_.context(), source, -1), NIXL_OK);
+
+    EXPECT_TRUE(eventually([&] { return callback.called == 1; }));
+}
+
+TEST_F(LibraryLeftLanes, QueueArmedAfterThePost_isSignalled) {
+    const Transfer later = copy(LONG), waited = copy(SHORT);
+    const auto options = into_queue();
+    ASSERT_EQ(waited.post(), NIXL_OK);
+    ASSERT_EQ(later.post(&options), NIXL_OK);
+    ASSERT_EQ(nixl_queue_arm(session_.context(), queue_), NIXL_OK);
+
+    EXPECT_EQ(waited.wait(), NIXL_OK);
+
+    EXPECT_TRUE(is_signalled());
+}
+
+TEST_F(LibraryLeftLanes, CallbackThatSleepsForTheOther_isNotItsEnd) {
+    const Transfer first = copy(SHORT), second = copy(SHORT), waited = copy(LONG);
+    const auto options = into_queue();
+    bool seen = false;
+    Callback callback{[&] { seen = is_signalled(); }};
+    const auto with_callback = callback.options();
+    ASSERT_EQ(nixl_queue_arm(session_.context(), queue_), NIXL_OK);
+    ASSERT_EQ(first.post(&with_callback), NIXL_OK);
+    ASSERT_EQ(second.post(&options), NIXL_OK);
+    ASSERT_EQ(waited.post(), NIXL_OK);
+
+    EXPECT_EQ(waited.wait(), NIXL_OK);
+
+    EXPECT_TRUE(eventually([&] { return callback.called == 1; }));
+    EXPECT_TRUE(seen);
 }
 
 TEST_F(LibraryWaits, CloseFromACallbackOfTheProgressThread_isRefused) {

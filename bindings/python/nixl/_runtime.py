@@ -123,14 +123,18 @@ def initialize(backend=None, enable_gpu=None, log_level=None, **settings):
         AlreadyExistsError: One of them has another value; ``finalize()`` first.
         InvalidArgumentError: An unknown setting (with the closest known name) or a bad value.
     """
+    global _context
     given = {"backend": backend, "enable_gpu": enable_gpu, "log_level": log_level}
     given = {name: value for name, value in given.items() if value is not None}
     given.update(settings)
     with _lock:
         if _context:
+            if not given:
+                return
             array, count = setting_array(given)
             handle = ctypes.c_uint64()
             _errors.check(functions["default_open"](array, count, ctypes.byref(handle)))
+            _context = handle.value  # another one in a forked child
         else:
             _open(given)
 

@@ -17,7 +17,9 @@ namespace {
 class Fault : public ::testing::Test {
   protected:
     Fault() {
-        host.set("inline_copy_bytes", "4096").set("memcpy.slice_bytes", "4096");
+        host.set("inline_copy_bytes", "4096")
+            .set("memcpy.slice_bytes", "4096")
+            .set("memcpy.share_bytes", "4096");
         host.set("memcpy.waited_inline_bytes", "4096");
     }
     void start(const std::string& seed = "1") {

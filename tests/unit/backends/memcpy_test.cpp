@@ -19,6 +19,7 @@ FakeHost& small_steps(FakeHost& host) {
     return host.set("inline_copy_bytes", "4096")
         .set("memcpy.waited_inline_bytes", "16384")
         .set("memcpy.slice_bytes", "4096")
+        .set("memcpy.share_bytes", "4096")
         .set("memcpy.stream_bytes", "65536");
 }
 

@@ -18,6 +18,20 @@ class StagingTest : public ::testing::Test {
     StagingPool pool_{regions_, 1u << 20};
 };
 
+TEST_F(StagingTest, BlockOfAnotherKind_isNotHandedOut) {
+    bool hit = false;
+    Region* host = pool_.take(5000, NIXL_KIND_HOST, &hit).value();
+    pool_.give(*host);
+
+    Region* pinned = pool_.take(5000, NIXL_KIND_PINNED, &hit).value();
+
+    EXPECT_FALSE(hit);
+    EXPECT_EQ(pinned->kind_class.kind, uint32_t{NIXL_KIND_PINNED});
+    pool_.give(*pinned);
+    EXPECT_EQ(pool_.take(5000, NIXL_KIND_HOST, &hit).value(), host);
+    EXPECT_TRUE(hit);
+}
+
 TEST_F(StagingTest, GivenBlock_isTakenAgain) {
     bool hit = true;
     Region* first = pool_.take(5000, NIXL_KIND_HOST, &hit).value();
