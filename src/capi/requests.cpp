@@ -10,13 +10,8 @@ namespace {
 
 constexpr PostOptions NO_OPTIONS;
 
-/// Options of an older, shorter form are completed with zeros.
-Code read_options(Transfers& transfers, const nixl_post_options* given, PostOptions& out) noexcept {
-    if (given == nullptr)
-        return Code::OK;
-    nixl_post_options options{};
-    __builtin_memcpy(&options, given,
-                     given->struct_size < sizeof options ? given->struct_size : sizeof options);
+Code take_options(Transfers& transfers, const nixl_post_options& options,
+                  PostOptions& out) noexcept {
     out.done = options.done;
     out.user = options.user;
     out.stream = options.stream;
@@ -37,6 +32,17 @@ Code read_options(Transfers& transfers, const nixl_post_options* given, PostOpti
             return Code::STALE;
     }
     return Code::OK;
+}
+
+/// Options of an older, shorter form are completed with zeros; those of today are read in place.
+Code read_options(Transfers& transfers, const nixl_post_options* given, PostOptions& out) noexcept {
+    if (given == nullptr)
+        return Code::OK;
+    if (given->struct_size >= sizeof *given)
+        return take_options(transfers, *given, out);
+    nixl_post_options options{};
+    __builtin_memcpy(&options, given, given->struct_size);
+    return take_options(transfers, options, out);
 }
 
 nixl_status after_post(Context& context, Request& request, uint32_t generation, Code posted,

@@ -10,12 +10,12 @@ of the Python named by NIXL_BENCH_PEER:
 
 import json
 import os
-import resource
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
+import time
 
 import results
 
@@ -47,33 +47,57 @@ def run_ours(path, shape, block, direct, seconds):
     return line["bytes"], line["seconds"], line["cpu_seconds"]
 
 
-def fio(path, shape, block, direct, *limits):
-    """The job's report, and the CPU seconds of all its threads.
+class Watch:
+    """The CPU time of a program's children and all their threads, sampled while they run.
 
     fio's own figure leaves out the threads on which the kernel carries out what cannot go on
-    without blocking, which is most of the work of cached writes.
+    without blocking, which is most of the work of cached writes; that of the program as a whole has
+    its start in it, which takes longer than some shapes' work.
     """
-    command = ["fio", "--name=x", "--filename=" + path, "--rw=" + shape, "--bs=%d" % block,
-               "--size=1G", "--overwrite=1", "--ioengine=io_uring", "--iodepth=%d" % DEPTH,
-               "--direct=%d" % direct, "--fixedbufs=1", "--registerfiles=1", "--invalidate=0",
-               "--end_fsync=0", "--norandommap=1", "--randrepeat=0",
-               "--gtod_reduce=1", "--output-format=json", *limits]
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    # Its memory in huge pages, like the others': a piece of 1 MiB in small ones is more segments
-    # than many disks take in one request.
-    environment = dict(os.environ, GLIBC_TUNABLES="glibc.malloc.hugetlb=1")
-    out = subprocess.run(command, stdout=subprocess.PIPE, env=environment,
-                         check=True).stdout.decode()
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    job = json.loads(out[out.index("{"):])["jobs"][0]
-    return (job["write" if "write" in shape else "read"],
-            after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+
+    PERIOD_S = 0.02
+
+    def __init__(self, program):
+        self.program, self.nanoseconds = program, {}
+
+    def look(self):
+        tasks = "/proc/%d/task/%d/children" % (self.program, self.program)
+        try:
+            with open(tasks) as file:
+                children = file.read().split()
+            for child in children:
+                for thread in os.listdir("/proc/%s/task" % child):
+                    with open("/proc/%s/task/%s/schedstat" % (child, thread)) as file:
+                        self.nanoseconds[thread] = int(file.read().split()[0])
+        except OSError:
+            pass  # it has just ended
+
+    def seconds(self):
+        return sum(self.nanoseconds.values()) / 1e9
 
 
 def run_fio(path, shape, block, direct, seconds):
-    _, start_cpu = fio(path, shape, block, direct, "--number_ios=1")
-    side, cpu = fio(path, shape, block, direct, "--time_based", "--runtime=%d" % seconds)
-    return side["io_bytes"], side["runtime"] / 1e3, cpu - start_cpu
+    command = ["fio", "--name=x", "--filename=" + path, "--rw=" + shape, "--bs=%d" % block,
+               "--size=1G", "--overwrite=1", "--ioengine=io_uring", "--iodepth=%d" % DEPTH,
+               "--direct=%d" % direct, "--fixedbufs=1", "--registerfiles=1", "--invalidate=0",
+               "--end_fsync=0", "--norandommap=1", "--randrepeat=0", "--time_based",
+               "--gtod_reduce=1", "--runtime=%d" % seconds, "--output-format=json"]
+    # Its memory in huge pages, like the others': a piece of 1 MiB in small ones is more segments
+    # than many disks take in one request.
+    environment = dict(os.environ, GLIBC_TUNABLES="glibc.malloc.hugetlb=1")
+    with tempfile.TemporaryFile() as report:
+        program = subprocess.Popen(command, stdout=report, env=environment)
+        watch = Watch(program.pid)
+        while program.poll() is None:
+            watch.look()
+            time.sleep(Watch.PERIOD_S)
+        if program.returncode != 0:
+            raise OSError("fio failed: %d" % program.returncode)
+        report.seek(0)
+        out = report.read().decode()
+    job = json.loads(out[out.index("{"):])["jobs"][0]
+    side = job["write" if "write" in shape else "read"]
+    return side["io_bytes"], side["runtime"] / 1e3, watch.seconds()
 
 
 def peer_runner(python, engine):
