@@ -15,7 +15,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 
 import results
 
@@ -57,11 +56,20 @@ class Watch:
 
     PERIOD_S = 0.02
 
-    def __init__(self, program):
-        self.program, self.nanoseconds = program, {}
+    def __init__(self):
+        self.nanoseconds = {}
 
-    def look(self):
-        tasks = "/proc/%d/task/%d/children" % (self.program, self.program)
+    def goes_on(self, program):
+        """Looks once, then waits for a period. False when the program has ended."""
+        self.look(program.pid)
+        try:
+            program.wait(timeout=self.PERIOD_S)
+        except subprocess.TimeoutExpired:
+            return True
+        return False
+
+    def look(self, program):
+        tasks = "/proc/%d/task/%d/children" % (program, program)
         try:
             with open(tasks) as file:
                 children = file.read().split()
@@ -87,10 +95,9 @@ def run_fio(path, shape, block, direct, seconds):
     environment = dict(os.environ, GLIBC_TUNABLES="glibc.malloc.hugetlb=1")
     with tempfile.TemporaryFile() as report:
         program = subprocess.Popen(command, stdout=report, env=environment)
-        watch = Watch(program.pid)
-        while program.poll() is None:
-            watch.look()
-            time.sleep(Watch.PERIOD_S)
+        watch = Watch()
+        while watch.goes_on(program):
+            pass
         if program.returncode != 0:
             raise OSError("fio failed: %d" % program.returncode)
         report.seek(0)
