@@ -19,10 +19,20 @@ namespace {
 /// For backends that can neither wake us nor be polled on a descriptor.
 constexpr int64_t POLL_SLICE_NS = 50'000;
 
-/// How long waiters that come and go are left alone before they are asked to tell when they go: a
-/// signal for each would cost more than their small transfers. Then looks become rarer.
+/// How long a lane that somebody drives is left alone. Waiters that sleep are asked after that to
+/// tell when they go (at once would cost more than small transfers do), and looks become rarer.
 constexpr int64_t NAP_NS = 200'000;
 constexpr int64_t LONGEST_NAP_NS = 10'000'000;
+
+/// Most turns are short.
+bool enter_soon(Lane& lane) noexcept {
+    for (int tries = 0; tries < 4; ++tries) {
+        if (lane.try_enter())
+            return true;
+        std::this_thread::yield();
+    }
+    return false;
+}
 
 } // namespace
 
@@ -104,7 +114,7 @@ bool Progress::drive_lanes(bool all, uint64_t* next_deadline) {
 
 void Progress::sleep(bool all, uint64_t next_deadline) {
     std::vector<int> fds;
-    bool again = false, slices = false, attended = false;
+    bool again = false, slices = false, attended = false, driven = false;
     // Announce the sleep first: a nudge from here on signals, arming sees what came before, and a
     // waiter that leaves is either seen gone or sees that it is heeded.
     asleep_.store(true);
@@ -116,12 +126,11 @@ void Progress::sleep(bool all, uint64_t next_deadline) {
             attended = true;
             continue;
         }
-        lane->watched.store(true);
-        if (!lane->try_enter()) { // a turn is short; look again when it is over
-            again = true;
-            std::this_thread::yield();
+        if (!enter_soon(*lane)) { // somebody drives it in long turns, or again and again
+            driven = true;
             continue;
         }
+        lane->watched.store(true);
         again |= lane->progress() || !lane->arm();
         const uint64_t deadline = lane->expire(now_ns());
         if (deadline != 0 && (next_deadline == 0 || deadline < next_deadline))
@@ -141,6 +150,8 @@ void Progress::sleep(bool all, uint64_t next_deadline) {
             at_most(POLL_SLICE_NS);
         if (attended)
             at_most(nap_ns_);
+        if (driven)
+            at_most(NAP_NS);
         poll(fds, timeout_ns);
     }
     asleep_.store(false);
