@@ -73,7 +73,9 @@ def main():
         epilog="subjects: %s; without one, all of them" % " ".join(subjects()),
     )
     parser.add_argument("--write", action="store_true", help="write docs/performance/host.md")
-    parser.add_argument("subject", nargs="?", help='what to measure; "none": nothing, to --write what was kept')
+    parser.add_argument(
+        "subject", nargs="?", help='what to measure; "none": nothing, to --write what was kept'
+    )
     parser.add_argument("rest", nargs=argparse.REMAINDER, help="arguments of the measurement")
     arguments = parser.parse_args()
     if "--write" in arguments.rest:  # after the subject
