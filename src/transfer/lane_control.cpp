@@ -193,7 +193,7 @@ void Lane::notify() noexcept {
         futex_wake_all(epoch_);
     }
     if (watched.exchange(false))
-        shared_.wake_progress();
+        shared_.want_progress();
 }
 
 Lane::Sleep Lane::sleep_now(uint32_t epoch, int64_t timeout_ns) noexcept {

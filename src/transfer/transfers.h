@@ -129,7 +129,6 @@ class Transfers {
     std::vector<std::unique_ptr<Lane>>& lanes() noexcept { return lanes_; }
     /// Makes sure that the progress thread looks at the lanes.
     void want_progress() noexcept;
-    void wake_progress() noexcept { want_progress(); }
     /// Tells it that somebody who drove lanes drives them no more, though there may be more to do.
     void waiter_left() noexcept;
     void stop_progress() noexcept;

@@ -72,49 +72,63 @@ static PyObject* started(nixl_status status, nixl_request request) {
     return Py_BuildValue("(iK)", (int)status, (unsigned long long)number);
 }
 
-static PyObject* start(PyObject* self, PyObject* args) {
+/* What start() and start_waited() are called with: context, source, target, bytes. */
+typedef struct {
+    nixl_context context;
+    nixl_buffer source, target;
+    uint64_t bytes;
+} Start;
+
+static int read_start(PyObject* args, Start* out) {
     uint64_t n[4];
-    (void)self;
     if (!read_numbers(args, n, 4))
-        return NULL;
+        return 0;
     HANDLE(nixl_context, context, n[0]);
     HANDLE(nixl_buffer, source, n[1]);
     HANDLE(nixl_buffer, target, n[2]);
-    nixl_request request = {0, 0};
+    out->context = context;
+    out->source = source;
+    out->target = target;
+    out->bytes = n[3];
+    return 1;
+}
+
+/* Small copies are made with the interpreter's lock held, and need no options. */
+static nixl_status start_now(const Start* call, const nixl_post_options* options,
+                             nixl_request* request) {
     nixl_status status;
-    if (n[3] <= LOCKED_COPY_BYTES) {
-        status = transfer_start(context, source, target, NULL, &request);
-    } else {
-        Py_BEGIN_ALLOW_THREADS status = transfer_start(context, source, target, NULL, &request);
-        Py_END_ALLOW_THREADS
-    }
+    if (call->bytes <= LOCKED_COPY_BYTES)
+        return transfer_start(call->context, call->source, call->target, NULL, request);
+    Py_BEGIN_ALLOW_THREADS status =
+        transfer_start(call->context, call->source, call->target, options, request);
+    Py_END_ALLOW_THREADS return status;
+}
+
+static PyObject* start(PyObject* self, PyObject* args) {
+    Start call;
+    (void)self;
+    if (!read_start(args, &call))
+        return NULL;
+    nixl_request request = {0, 0};
+    const nixl_status status = start_now(&call, NULL, &request);
     return started(status, request);
 }
 
 /* A small copy is over when it was posted; whatever is not waits without the interpreter's lock. */
 static PyObject* start_waited(PyObject* self, PyObject* args) {
     static const nixl_post_options waited = {.struct_size = sizeof waited, .flags = NIXL_POST_WAIT};
-    uint64_t n[4];
+    Start call;
     (void)self;
-    if (!read_numbers(args, n, 4))
+    if (!read_start(args, &call))
         return NULL;
-    HANDLE(nixl_context, context, n[0]);
-    HANDLE(nixl_buffer, source, n[1]);
-    HANDLE(nixl_buffer, target, n[2]);
     nixl_request request = {0, 0};
-    nixl_status status;
-    if (n[3] <= LOCKED_COPY_BYTES) {
-        status = transfer_start(context, source, target, NULL, &request);
-        if (status == NIXL_OK)
-            status = request_poll(context, request);
-    } else {
-        Py_BEGIN_ALLOW_THREADS status = transfer_start(context, source, target, &waited, &request);
-        Py_END_ALLOW_THREADS
-    }
+    nixl_status status = start_now(&call, &waited, &request);
+    if (status == NIXL_OK && call.bytes <= LOCKED_COPY_BYTES)
+        status = request_poll(call.context, request);
     if (status == NIXL_IN_PROGRESS || status == NIXL_INTERRUPTED) {
-        status = wait_in_slices(context, request, status, -1);
+        status = wait_in_slices(call.context, request, status, -1);
         if (PyErr_Occurred()) { /* Ctrl-C: nobody will want the bytes */
-            request_release(context, request);
+            request_release(call.context, request);
             return NULL;
         }
     }
