@@ -14,9 +14,6 @@ namespace {
 // does not wait for a long one. Large enough to keep sequential transfers sequential.
 constexpr uint32_t TURN_OPS = 32;
 
-// Results of direct operations up to this size follow each other within some 10 us at full depth.
-constexpr uint64_t BRISK_BYTES = 32u << 10;
-
 // A split read takes three calls, one of them into the kernel's slow path for cold pages.
 constexpr uint64_t MIN_DIRECT_MIDDLE_BYTES = 64u << 10;
 
@@ -237,7 +234,9 @@ bool Flow::start(Operation& operation) noexcept {
             return false;
     }
     ++in_kernel_;
-    operation.is_brisk = operation.is_direct && operation.call_bytes() <= BRISK_BYTES;
+    operation.takes_turns =
+        operation.is_write && !operation.is_direct && operation.storage->writes_in_turn;
+    operation.is_brisk = operation.is_direct && operation.is_small();
     brisk_in_kernel_ += operation.is_brisk ? 1 : 0;
     operation.is_in_kernel = true;
     return true;

@@ -3,6 +3,7 @@
 // and from their results to completions. HOT
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <vector>
 
@@ -18,6 +19,11 @@ namespace nixl::core::posix {
 
 inline constexpr uint32_t MAX_SPANS = 256;  // open submit() calls of one queue
 inline constexpr uint32_t MAX_VECTORS = 64; // pieces of memory of one kernel operation
+
+// Results of operations up to this size follow each other within some 10 us at full depth.
+inline constexpr uint64_t SMALL_BYTES = 32u << 10;
+
+class BlockingCalls;
 
 /// One kernel operation: one element, or neighbours in the file that are moved by one call.
 struct Operation {
@@ -40,8 +46,12 @@ struct Operation {
     bool is_alone;     ///< one element per call from here on: the joined call did not end well
     bool is_waiting;   ///< for direct writes in flight, see WritePhase
     bool holds_phase;  ///< started in its file's WritePhase
+    bool takes_turns;  ///< with the file's others of the sort, see Region::writes_in_turn
     bool is_brisk;     ///< counted as such while it is in the kernel
     bool is_in_kernel; ///< between next() and finish()
+    std::atomic<bool> is_dropped; ///< see BlockingCalls::drop()
+    BlockingCalls* calls;         ///< where it blocks
+    Operation* next_in_turn;      ///< see Strand
 
     [[nodiscard]] uint32_t call_elements() const noexcept { return is_alone ? 1 : element_count; }
     [[nodiscard]] uint64_t call_bytes() const noexcept {
@@ -50,6 +60,7 @@ struct Operation {
     [[nodiscard]] uint32_t call_vectors() const noexcept {
         return is_scattered ? call_elements() : 1;
     }
+    [[nodiscard]] bool is_small() const noexcept { return call_bytes() <= SMALL_BYTES; }
     [[nodiscard]] int fd() const noexcept {
         return is_direct ? storage->direct_fd : storage->cached_fd;
     }

@@ -65,12 +65,15 @@ Result<void> Instance::attach(const nixl_region_desc& desc, Region& region) {
                   desc.uri != nullptr ? desc.uri : "file", region.not_direct.c_str());
     // Threads start with the first file, so that an idle context has none.
     if (region.is_storage && engine_ == Engine::THREADS)
-        NIXL_RETURN_IF_ERROR(pool_.start());
+        NIXL_RETURN_IF_ERROR(pool_.start_all());
     MutexLock lock(mutex_);
     regions_.push_back(&region);
     region.owner = this;
     give_slots(region);
     enter_file(region);
+    // One per file is all that can be used; without any, io_uring does it.
+    if (region.writes_in_turn && !pool_.start(static_cast<uint32_t>(files_.size())))
+        region.writes_in_turn = false;
     for (const auto& open : queues_)
         open.queue->attached(region);
     return {};
@@ -128,19 +131,20 @@ void Instance::take_slots(const Region& region) {
 
 Result<std::unique_ptr<Queue>> Instance::make_queue(uint32_t depth, void* host_queue,
                                                     uint32_t number) {
+    const QueueParts parts = {host_, options_, depth, host_queue, pool_, waiting_, number};
 #if NIXL_HAVE_IO_URING
     if (engine_ == Engine::IO_URING) {
-        auto ring = open_uring_queue(host_, options_, depth, waiting_, number);
+        auto ring = open_uring_queue(parts);
         if (ring.ok() || options_.engine != EngineChoice::AUTO)
             return ring;
         // Descriptors or memory may run out after the first queues, a sandbox may close later.
-        NIXL_RETURN_IF_ERROR(pool_.start());
+        NIXL_RETURN_IF_ERROR(pool_.start_all());
         if (!std::exchange(told_of_threads_, true))
             host_.log(NIXL_LOG_WARN, __FILE__, __LINE__, "posix: %s; a queue uses threads",
                       ring.error().message.c_str());
     }
 #endif
-    return open_thread_queue(host_, options_, depth, host_queue, pool_, waiting_, number);
+    return open_thread_queue(parts);
 }
 
 Result<Queue*> Instance::open_queue(uint32_t depth_ops, void* host_queue) {

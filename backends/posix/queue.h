@@ -5,10 +5,25 @@
 #include <cstdint>
 
 #include <nixl/backend.h>
+#include <nixl/sdk/host.hpp>
 
 namespace nixl::core::posix {
 
+struct Options;
 struct Region;
+class ThreadPool;
+class WaitingQueues;
+
+/// What a queue is opened with. Lifetime: all of it outlives the queue.
+struct QueueParts {
+    const sdk::Host& host;
+    const Options& options;
+    uint32_t depth_ops; ///< most operations in flight
+    void* host_queue;   ///< for host->wake()
+    ThreadPool& pool;
+    WaitingQueues& waiting;
+    uint32_t number; ///< of the queue in `waiting`
+};
 
 /// Threads: one driver at a time; attached() and detaching() come from any other thread meanwhile.
 class Queue {

@@ -116,6 +116,7 @@ Result<void> Region::attach_storage(const nixl_region_desc& desc) {
     bytes = desc.bytes;
     file_offset = desc.address;
     cached_fd = desc.fd;
+    writes_in_turn = S_ISREG(status.st_mode) && (flags & O_ACCMODE) != O_RDONLY;
     if ((flags & O_DIRECT) != 0) {
         reopened_cached_.reset(reopen(desc.fd, desc.uri, flags & (O_ACCMODE | O_SYNC)));
         if (!reopened_cached_.open())

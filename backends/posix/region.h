@@ -12,6 +12,7 @@
 
 #include "base/descriptor.h"
 #include "base/status.h"
+#include "strand.h"
 #include "write_phase.h"
 
 namespace nixl::core::posix {
@@ -23,7 +24,8 @@ struct Region;
 /// What all regions of one file share.
 struct File {
     WritePhase writes;
-    std::atomic<uint32_t> threads{0}; ///< of the thread engine, see ThreadPool::Group
+    Strand turns;                     ///< see Region::writes_in_turn
+    std::atomic<uint32_t> threads{0}; ///< busy with it, see ThreadPool::Group
     uint32_t regions = 0;             ///< the instance's
 };
 
@@ -61,6 +63,10 @@ struct Region {
     uint64_t file_offset = 0; ///< of the region's first byte
     int cached_fd = -1;
     int direct_fd = -1; ///< -1: the region is not DIRECT, or the file cannot do it
+    /// Its writes through the page cache go to one thread, one after the other: the kernel takes
+    /// them one at a time anyway, and threads of its own, or of ours, that wait for each other cost
+    /// more than the writes (decision 9).
+    bool writes_in_turn = false;
     uint32_t direct_offset_align_bytes = 0;
     uint32_t direct_memory_align_bytes = 0;
     uint32_t file_slot =

@@ -22,13 +22,11 @@ ThreadPool::~ThreadPool() {
     ::sem_destroy(&waiting_);
 }
 
-Result<void> ThreadPool::start() {
+Result<void> ThreadPool::start(uint32_t threads) {
     MutexLock lock(mutex_);
-    if (!threads_.empty())
-        return {};
-    for (uint32_t i = 0; i < thread_count_; ++i) {
+    while (threads_.size() < std::min(threads, thread_count_)) {
         auto thread = start_thread("nixl-posix", [this] { loop(); });
-        if (!thread && i == 0)
+        if (!thread && threads_.empty())
             return std::move(thread).error();
         if (!thread)
             break;

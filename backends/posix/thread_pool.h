@@ -36,8 +36,10 @@ class ThreadPool {
     ThreadPool(const ThreadPool&) = delete;
     ThreadPool& operator=(const ThreadPool&) = delete;
 
-    /// Starts the threads unless they run already. Some are enough; an error means none.
-    Result<void> start() EXCLUDES(mutex_);
+    /// Sees to it that so many threads run, at most those of the constructor. Some are enough; an
+    /// error means that none do.
+    Result<void> start(uint32_t threads) EXCLUDES(mutex_);
+    Result<void> start_all() EXCLUDES(mutex_) { return start(thread_count_); }
 
     /// False: too many are waiting, offer it again after one has ended.
     bool run(const Job& job) noexcept;

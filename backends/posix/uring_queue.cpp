@@ -5,6 +5,8 @@
 
 #include <cerrno>
 
+#include "blocking_calls.h"
+#include "options.h"
 #include "ring_tables.h"
 
 namespace nixl::core::posix {
@@ -62,10 +64,11 @@ class Ring {
 
 class UringQueue final : public Queue {
   public:
-    UringQueue(const sdk::Host& host, const Options& options, uint32_t depth_ops,
-               WaitingQueues& waiting, uint32_t number)
-        : host_(host), flow_(depth_ops, options.merge_bytes, waiting, number),
-          pinned_bytes_limit_(options.pinned_bytes) {}
+    explicit UringQueue(const QueueParts& parts)
+        : host_(parts.host),
+          flow_(parts.depth_ops, parts.options.merge_bytes, parts.waiting, parts.number),
+          calls_(parts.host, parts.host_queue, parts.pool, parts.depth_ops),
+          pinned_bytes_limit_(parts.options.pinned_bytes) {}
     ~UringQueue() override;
 
     Result<void> open();
@@ -88,6 +91,7 @@ class UringQueue final : public Queue {
     const sdk::Host& host_;
     Ring ring_;
     Flow flow_;
+    BlockingCalls calls_; // what takes turns
     const uint64_t pinned_bytes_limit_;
     std::unique_ptr<RingTables> tables_;
     uint32_t cancels_ = 0; // cancel requests whose answers are still to come
@@ -123,6 +127,7 @@ uint64_t UringQueue::submit(const nixl_batch& batch) noexcept {
 uint32_t UringQueue::poll(nixl_completion* out, uint32_t capacity) noexcept {
     Sink sink(out, capacity);
     flow_.collect(sink);
+    calls_.collect(flow_, sink);
     reap(sink);
     refill();
     if (sink.used() == 0) { // what the page cache had is done by now, and what was refused
@@ -153,9 +158,13 @@ void UringQueue::reap(Sink& sink) noexcept {
 void UringQueue::refill() noexcept {
     // next() hands out at most depth operations, and the submission ring holds twice as many.
     while (io_uring_sq_space_left(&ring_.get()) > 0) {
-        const Operation* const operation = flow_.next();
+        Operation* const operation = flow_.next();
         if (operation == nullptr)
             break;
+        if (operation->takes_turns) {
+            calls_.start(*operation);
+            continue;
+        }
         prepare(*operation);
         if (io_uring_sq_ready(&ring_.get()) >= SUBMIT_OPS && !enter())
             return;
@@ -220,6 +229,10 @@ void UringQueue::cancel(uint64_t tag) noexcept {
     for (uint32_t i = 0; i < flow_.depth_ops() && cancels_ < flow_.depth_ops(); ++i) {
         if (!flow_.is_in_kernel(i, tag))
             continue;
+        if (flow_.operation(i).takes_turns) {
+            BlockingCalls::drop(flow_.operation(i));
+            continue;
+        }
         io_uring_sqe* const sqe = io_uring_get_sqe(&ring_.get());
         if (sqe == nullptr)
             break; // best effort: the operation completes as it goes
@@ -232,14 +245,16 @@ void UringQueue::cancel(uint64_t tag) noexcept {
 }
 
 bool UringQueue::arm() noexcept {
-    return !flow_.has_work() && io_uring_sq_ready(&ring_.get()) == 0;
+    return !flow_.has_work() && !calls_.has_work() && io_uring_sq_ready(&ring_.get()) == 0;
 }
 
 int UringQueue::assist() noexcept {
     io_uring& ring = ring_.get();
-    // Others are not worth waiting for: cached writes come back one by one from a kernel worker,
-    // and large direct ones so seldom that the device would run dry meanwhile.
+    // Others are not worth waiting for: large ones come back so seldom that the device would run
+    // dry meanwhile.
     const uint32_t in_kernel = flow_.brisk_in_kernel();
+    if (calls_.small_in_flight() > in_kernel)
+        return calls_.assist();
     // Without EXT_ARG (Linux before 5.11) liburing would spend a request on the time limit.
     if (in_kernel <= 1 || (ring.features & IORING_FEAT_EXT_ARG) == 0)
         return 0;
@@ -262,11 +277,9 @@ std::string uring_refusal() {
     return opened.error().message;
 }
 
-Result<std::unique_ptr<Queue>> open_uring_queue(const sdk::Host& host, const Options& options,
-                                                uint32_t depth_ops, WaitingQueues& waiting,
-                                                uint32_t number) {
+Result<std::unique_ptr<Queue>> open_uring_queue(const QueueParts& parts) {
     // allow(hot): the control call that opens a queue
-    auto queue = std::make_unique<UringQueue>(host, options, depth_ops, waiting, number);
+    auto queue = std::make_unique<UringQueue>(parts);
     NIXL_RETURN_IF_ERROR(queue->open());
     return std::unique_ptr<Queue>(std::move(queue));
 }

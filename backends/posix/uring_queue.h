@@ -7,8 +7,6 @@
 #include <string>
 
 #include "base/status.h"
-#include "flow.h"
-#include "options.h"
 #include "queue.h"
 
 namespace nixl::core::posix {
@@ -17,9 +15,6 @@ namespace nixl::core::posix {
 /// permitted").
 [[nodiscard]] std::string uring_refusal();
 
-/// `depth_ops`: most operations in the kernel. `number`: of the queue in `waiting`.
-Result<std::unique_ptr<Queue>> open_uring_queue(const sdk::Host& host, const Options& options,
-                                                uint32_t depth_ops, WaitingQueues& waiting,
-                                                uint32_t number);
+Result<std::unique_ptr<Queue>> open_uring_queue(const QueueParts& parts);
 
 } // namespace nixl::core::posix

@@ -258,7 +258,8 @@ typedef struct nixl_backend_v1 {
      * called once or queue_fd() becomes readable; 0: poll again first. NULL: queue_fd() needs no
      * arming, or the queue must be polled. */
     int (*arm)(void* queue);
-    /* A descriptor that is readable while poll() would have work, or -1. Owned by the queue. */
+    /* A descriptor that is readable while poll() would have work, that apart which host->wake() has
+     * told of; or -1. Owned by the queue. */
     int (*queue_fd)(void* queue);
     /* A thread waits and has nothing better to do: let it do a bounded part of the accepted work,
      * or sleep for completions where that is cheaper than being woken; at most some 100 us in all,

@@ -5,8 +5,13 @@
 #include <cerrno>
 #include <csignal>
 #include <cstddef>
+#include <cstdlib>
 
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 
@@ -108,6 +113,67 @@ std::string fill_a_small_disk(const std::string& engine) {
 
 TEST_P(PosixDevices, FullDisk_isNoSpaceForTheElementsThatDidNotFit) {
     expect_child(in_child([] { return fill_a_small_disk(GetParam()); }));
+}
+
+/// Nothing is written while it lives: whoever tries sleeps in the kernel.
+class Frozen {
+  public:
+    explicit Frozen(int fd) : fd_(fd), is_frozen_(::ioctl(fd, FIFREEZE, 0) == 0) {}
+    ~Frozen() { ::ioctl(fd_, FITHAW, 0); }
+    Frozen(const Frozen&) = delete;
+    Frozen& operator=(const Frozen&) = delete;
+    [[nodiscard]] bool is_frozen() const { return is_frozen_; }
+
+  private:
+    const int fd_;
+    const bool is_frozen_;
+};
+
+std::string cancel_behind_a_frozen_write(const std::string& engine) {
+    constexpr uint64_t COUNT = 64, BLOCK = 4 * KIB;
+    const SmallDisk disk("64m");
+    if (!disk.reason().empty())
+        return "skip: " + disk.reason();
+    const std::string image = disk.path("image"), mounted = disk.path("mounted");
+    core::Descriptor(::open(image.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    if (::truncate(image.c_str(), 32 * MIB) != 0 ||
+        std::system(("mkfs.ext4 -q " + image).c_str()) != 0)
+        return "skip: mkfs.ext4 is missing";
+    const LoopDevice device(image);
+    if (!device.reason().empty())
+        return "skip: " + device.reason();
+    if (::mkdir(mounted.c_str(), 0700) != 0 ||
+        ::mount(device.path().c_str(), mounted.c_str(), "ext4", 0, nullptr) != 0)
+        return "skip: " + words("mount ext4");
+
+    std::string result;
+    {
+        const std::string path = mounted + "/file";
+        const core::Descriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+        PosixRig rig(engine, COUNT, {{"posix.merge_bytes", "0"}});
+        Bytes source(COUNT * BLOCK);
+        const auto from = rig.memory(source), to = rig.file(path);
+        auto frozen = std::make_unique<Frozen>(file.get());
+        if (!frozen->is_frozen())
+            return "skip: " + words("FIFREEZE");
+        const uint64_t tag =
+            rig.submit(from->region(), to->region(), {run_of(0, 0, BLOCK, COUNT, BLOCK, BLOCK)});
+        rig.table.cancel(rig.queue, tag);
+        rig.poll_once();
+        frozen.reset();
+        if (!rig.finish(tag))
+            return "not finished";
+        // One may have been in the kernel.
+        const uint64_t cancelled = rig.works[tag].count(NIXL_CANCELLED);
+        if (cancelled + 1 < COUNT || cancelled + rig.works[tag].count(NIXL_OK) != COUNT)
+            result = std::to_string(cancelled) + " elements are cancelled";
+    }
+    ::umount(mounted.c_str());
+    return result;
+}
+
+TEST_P(PosixDevices, CachedWritesBehindOneThatHangs_canBeCancelled) {
+    expect_child(in_child([] { return cancel_behind_a_frozen_write(GetParam()); }));
 }
 
 std::string without_io_uring() {

@@ -8,6 +8,8 @@
 #include <gtest/gtest.h>
 
 #include "backends/posix/bounded_ring.h"
+#include "backends/posix/flow.h"
+#include "backends/posix/strand.h"
 #include "backends/posix/thread_pool.h"
 #include "backends/posix/write_phase.h"
 #if NIXL_HAVE_IO_URING
@@ -157,7 +159,7 @@ TEST(ThreadPool, FileThatHangs_leavesAThreadToTheOthers) {
     const auto count = [](void* owner, void*, int64_t) { ++static_cast<State*>(owner)->other; };
     {
         ThreadPool pool(3);
-        ASSERT_TRUE(pool.start());
+        ASSERT_TRUE(pool.start_all());
         for (int i = 0; i < 10; ++i)
             ASSERT_TRUE(pool.run({&hanging, hang, hung, &state, nullptr}));
         for (int i = 0; i < 5; ++i)
@@ -178,7 +180,7 @@ TEST(ThreadPool, ManyGroupsAndThreads_runEachJobOnce) {
     std::atomic<uint32_t> done{0};
     {
         ThreadPool pool(4);
-        ASSERT_TRUE(pool.start());
+        ASSERT_TRUE(pool.start_all());
         for (uint32_t i = 0; i < 30'000; ++i) {
             const auto work = [](void*, void*) { return int64_t{1}; };
             const auto count = [](void* owner, void*, int64_t result) {
@@ -189,6 +191,61 @@ TEST(ThreadPool, ManyGroupsAndThreads_runEachJobOnce) {
         }
     }
     EXPECT_EQ(done.load(), 30'000u);
+}
+
+TEST(Strand, WhatComesWhileItIsServed_isServedInOrder) {
+    Strand strand;
+    Operation operations[4] = {};
+
+    EXPECT_TRUE(strand.push(operations[0])) << "nobody serves it yet";
+    EXPECT_FALSE(strand.push(operations[1]));
+    Operation* const first = strand.take();
+    ASSERT_EQ(first, &operations[0]);
+    EXPECT_EQ(first->next_in_turn, &operations[1]);
+    EXPECT_EQ(operations[1].next_in_turn, nullptr);
+
+    EXPECT_FALSE(strand.push(operations[2]));
+    EXPECT_FALSE(strand.rest()) << "there is more";
+    EXPECT_EQ(strand.take(), &operations[2]);
+    EXPECT_EQ(strand.take(), nullptr);
+    EXPECT_TRUE(strand.rest());
+    EXPECT_TRUE(strand.push(operations[3]));
+}
+
+TEST(Strand, ManyPushers_areServedByOneThreadAtATime) {
+    constexpr size_t EACH = 20'000, THREADS = 3;
+    Strand strand;
+    std::vector<Operation> operations(EACH * THREADS);
+    std::atomic<uint32_t> serving{0}, served{0};
+    std::atomic<bool> apart{true}, ordered{true};
+    size_t next[THREADS] = {}; // by whoever serves
+    const auto serve = [&] {
+        if (serving.fetch_add(1) != 0)
+            apart = false;
+        for (bool over = false; !over;) {
+            for (Operation* one = strand.take(); one != nullptr; one = one->next_in_turn) {
+                const auto number = static_cast<size_t>(one - operations.data());
+                ordered = ordered && next[number / EACH]++ == number % EACH;
+                ++served;
+            }
+            serving.fetch_sub(1);
+            over = strand.rest();
+            serving.fetch_add(over ? 0 : 1);
+        }
+    };
+    std::vector<std::thread> threads;
+    for (size_t t = 0; t < THREADS; ++t) {
+        threads.emplace_back([&, t] {
+            for (size_t i = 0; i < EACH; ++i)
+                if (strand.push(operations[t * EACH + i]))
+                    serve();
+        });
+    }
+    for (std::thread& thread : threads)
+        thread.join();
+    EXPECT_EQ(served.load(), EACH * THREADS);
+    EXPECT_TRUE(apart.load()) << "two served it at once";
+    EXPECT_TRUE(ordered.load());
 }
 
 TEST(BoundedRing, FullAndEmpty_areTold) {

@@ -15,6 +15,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <gtest/gtest.h>
@@ -121,6 +122,7 @@ class PosixRig {
         nixl_error_text error = {text, sizeof text, 0, 0};
         if (opened == NIXL_OK)
             opened = table.open(table.self, host.table(), &instance, &error);
+        (void)host.wake_fd(this); // before a test takes the descriptors away
         if (opened == NIXL_OK)
             opened = table.queue_open(instance, depth, this, &queue, &error);
     }
@@ -220,10 +222,11 @@ class PosixRig {
         while (!done()) {
             if (std::chrono::steady_clock::now() > deadline)
                 return false;
-            const uint64_t wakes = host.wakes(this);
+            eventfd_t wakes = 0; // from here on: what comes before this poll is seen by it
+            (void)::eventfd_read(host.wake_fd(this), &wakes);
             if (poll_once(capacity) || table.assist(queue) == 1 || table.arm(queue) == 0)
                 continue;
-            if (!is_woken(wakes)) {
+            if (!is_woken()) {
                 ADD_FAILURE() << "armed with work in flight, but neither woken nor readable";
                 return false;
             }
@@ -252,11 +255,10 @@ class PosixRig {
     uint64_t next_tag = 1, accepted = 0, entries_seen = 0;
 
   private:
-    bool is_woken(uint64_t wakes_before) {
-        pollfd readable = {table.queue_fd(queue), POLLIN, 0};
+    bool is_woken() {
+        pollfd either[] = {{host.wake_fd(this), POLLIN, 0}, {table.queue_fd(queue), POLLIN, 0}};
         const std::chrono::milliseconds limit = WAKE_PATIENCE;
-        return readable.fd >= 0 ? ::poll(&readable, 1, static_cast<int>(limit.count())) > 0
-                                : host.wait_for_wakes(this, wakes_before + 1, limit);
+        return ::poll(either, 2, static_cast<int>(limit.count())) > 0; // a descriptor < 0 is none
     }
     void book(const nixl_completion& entry) {
         const auto found = works.find(entry.tag);
