@@ -26,12 +26,6 @@ nixl_status refuse_post(Code code) noexcept {
     case Code::STALE:
         return fail(code, "the request was released, or one of its buffers was freed",
                     "make a new request");
-    case Code::AGAIN:
-        return fail(
-            code,
-            "the completion queue or the staging memory has no room, or the thread that runs "
-            "callbacks cannot be started",
-            "take events or wait for transfers (or raise ulimit -u), then post again");
     case Code::NO_MEMORY:
         return fail(code, "the staging memory of the path does not fit into pool_size",
                     "raise pool_size, or lower chunk_size and pipeline_chunks");
@@ -46,6 +40,19 @@ nixl_status refuse_post(Code code) noexcept {
     default:
         return fail(code, code_name(code));
     }
+}
+
+nixl_status refuse_full(const Transfers& transfers, const Request& request,
+                        const PostOptions& options) noexcept {
+    if (options.done != nullptr && !options.wait && !transfers.has_progress())
+        return fail(Code::AGAIN, "the thread that runs callbacks cannot be started",
+                    "raise ulimit -u, or post without a callback and wait");
+    // Full when it was asked; another thread may have taken events since.
+    if (options.queue != nullptr && (request.pipeline == nullptr || options.queue->full()))
+        return fail(Code::AGAIN, "the completion queue has no room for another event",
+                    "take events from it, then post again");
+    return fail(Code::AGAIN, "the staging memory of the path is in use by other transfers",
+                "wait for some of them, then post again, or raise pool_size");
 }
 
 nixl_status refuse_options(Code code) noexcept {

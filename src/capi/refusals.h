@@ -9,6 +9,9 @@ namespace nixl::core {
 nixl_status refuse_stale() noexcept;
 nixl_status refuse_no_output() noexcept;
 nixl_status refuse_post(Code code) noexcept;
+/// A post was answered AGAIN: what had no room.
+nixl_status refuse_full(const Transfers& transfers, const Request& request,
+                        const PostOptions& options) noexcept;
 nixl_status refuse_note(Code code) noexcept;
 nixl_status refuse_options(Code code) noexcept;
 nixl_status refuse_wait() noexcept;

@@ -51,6 +51,8 @@ nixl_status after_post(Context& context, Request& request, uint32_t generation, 
         (posted == Code::UNSUPPORTED && options.notification_bytes != 0 &&
          options.path_policy != NIXL_PATH_REQUIRE_DIRECT))
         return refuse_note(posted);
+    if (posted == Code::AGAIN)
+        return refuse_full(context.transfers(), request, options);
     if (posted != Code::OK)
         return refuse_post(posted);
     if (!options.wait)
@@ -75,7 +77,9 @@ nixl_status nixl_request_post(nixl_context context, nixl_request request,
         return refuse_stale();
     if (given == nullptr) {
         const Code posted = call->transfers().post(*slot, request.generation, NO_OPTIONS);
-        return posted == Code::OK ? NIXL_OK : refuse_post(posted);
+        return posted == Code::OK
+                   ? NIXL_OK
+                   : after_post(*call, *slot, request.generation, posted, NO_OPTIONS);
     }
     PostOptions options;
     if (const Code code = read_options(call->transfers(), given, options); code != Code::OK)

@@ -315,6 +315,8 @@ TransferLimits Transfers::limits() const noexcept {
 
 void Transfers::want_progress() noexcept { progress_->nudge(); }
 
+bool Transfers::has_progress() const noexcept { return progress_->running(); }
+
 void Transfers::stop_progress() noexcept { progress_->stop(); }
 
 } // namespace nixl::core

@@ -28,9 +28,8 @@ class Progress {
     /// A waiter has left a lane on which there is more to do.
     void waiter_left() noexcept;
     /// Starts the thread at first need. False: it cannot be started now; the log tells why, once.
-    [[nodiscard]] bool ensure() noexcept {
-        return running_.load(std::memory_order_acquire) || start();
-    }
+    [[nodiscard]] bool ensure() noexcept { return running() || start(); }
+    [[nodiscard]] bool running() const noexcept { return running_.load(std::memory_order_acquire); }
 
   private:
     bool start() noexcept EXCLUDES(mutex_);

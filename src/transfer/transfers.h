@@ -132,6 +132,8 @@ class Transfers {
     /// Tells it that somebody who drove lanes drives them no more, though there may be more to do.
     void waiter_left() noexcept;
     void stop_progress() noexcept;
+    /// Whether its thread runs: callbacks need it.
+    [[nodiscard]] bool has_progress() const noexcept;
     [[nodiscard]] uint32_t armed_queues() noexcept;
     void free_slot(Request& request) noexcept;
     // A request that ends within the turn that started it is never counted as a user of its

@@ -109,8 +109,9 @@ TEST_P(BackendQueue, Cancelled_everyElementStillEnds) {
         Copy copy = make_copy(rig, round + 1, 512);
         const Bytes before = random_bytes(512 * 1024, 99);
         copy.target->write(before);
+        copy.work.flags = round % 2 != 0 ? uint32_t{NIXL_BATCH_WAITED} : 0;
         rig.submit(copy.work);
-        for (uint64_t i = 0; i < round; ++i)
+        for (uint64_t i = 0; i < round / 2; ++i)
             rig.poll(0, 2);
         copy.work.stopped = true;
         if (copy.work.finished()) { // nothing is left to cancel, and its tag is not open any more

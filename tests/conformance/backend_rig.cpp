@@ -196,6 +196,7 @@ uint64_t BackendRig::submit(Work& work, size_t number, uint64_t at_most) {
     batch.run_count = work.runs.size();
     batch.element_count = work.elements.size();
     batch.tag = work.tag;
+    batch.flags = work.flags;
     if (work.accepted != 0) {
         sdk::OpCursor at(batch);
         at.skip(work.accepted);

@@ -44,6 +44,7 @@ struct Work {
         int32_t detail = 0;
     };
     uint64_t tag = 0;
+    uint32_t flags = 0; ///< nixl_batch.flags
     std::vector<nixl_region_pair> pairs;
     std::vector<nixl_run> runs;
     std::vector<Element> elements;

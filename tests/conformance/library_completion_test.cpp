@@ -297,6 +297,7 @@ TEST_F(LibraryCompletion, FullQueue_refusesPostsUntilEventsAreTaken) {
     ASSERT_EQ(transfers[1].post(&options), NIXL_OK);
 
     EXPECT_EQ(transfers[2].post(&options), NIXL_AGAIN);
+    EXPECT_NE(std::string(last_error().message).find("completion queue"), std::string::npos);
     EXPECT_EQ(transfers[0].wait(), NIXL_OK);
     EXPECT_EQ(transfers[2].post(&options), NIXL_AGAIN)
         << "an event that nobody took needs its place";

@@ -114,6 +114,27 @@ TEST_F(MemcpyWorkers, CancelBeforeItStarts_movesNothing) {
                             [](unsigned char byte) { return byte == 0; }));
 }
 
+// The poster has copied the beginning of it in submit(); the workers have not come to the rest.
+TEST_F(MemcpyWorkers, CancelOfACopyThatItsPosterWaitsFor_endsWhatIsLeft) {
+    host.hold_workers();
+    QueueRig rig(host, load(nixl_backend_entry_memcpy, host));
+    std::vector<nixl_run> runs;
+    for (uint64_t i = 0; i < 8; ++i)
+        runs.push_back(single(i * 128 * KIB, i * 128 * KIB, 128 * KIB));
+    Transfer work = transfer(runs, 1);
+    rig.submit(work, NIXL_BATCH_WAITED);
+
+    rig.cancel(1);
+
+    host.release_workers();
+    ASSERT_TRUE(rig.finish(work));
+    EXPECT_GE(work.with_status(NIXL_CANCELLED), 1u);
+    EXPECT_EQ(work.with_status(NIXL_OK) + work.with_status(NIXL_CANCELLED), 8u);
+    const Bytes after = target;
+    ASSERT_TRUE(host.wait_until_idle(PATIENCE));
+    EXPECT_EQ(target, after) << "written after the cancel had ended";
+}
+
 // Nobody takes from the queue between the cancels, so they alone have to free its places.
 TEST_F(MemcpyWorkers, CancelledSpans_giveTheirPlacesBack) {
     for (const char* spans : {"1", "2"}) {
