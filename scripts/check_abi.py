@@ -127,12 +127,7 @@ def main():
         "declared is exported": sorted("not exported: " + name for name in declared() - exported),
         "exported is declared": sorted("not declared: " + name for name in exported - declared()),
     }
-    for name, problems in results.items():
-        print("%-4s %s" % ("FAIL" if problems else "ok", name))
-        print("".join("     %s\n" % line for line in problems), end="")
-    failed = sum(1 for problems in results.values() if problems)
-    print("%d passed, %d failed" % (len(results) - failed, failed))
-    return 1 if failed else 0
+    return tree.report(results)
 
 
 if __name__ == "__main__":

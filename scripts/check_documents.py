@@ -90,12 +90,7 @@ def main():
             if not os.path.isfile(os.path.join(tree.ROOT, name))
         ],
     }
-    for name, problems in results.items():
-        print("%-4s %s" % ("FAIL" if problems else "ok", name))
-        print("".join("     %s\n" % line for line in problems), end="")
-    failed = sum(1 for problems in results.values() if problems)
-    print("%d passed, %d failed" % (len(results) - failed, failed))
-    return 1 if failed else 0
+    return tree.report(results)
 
 
 if __name__ == "__main__":

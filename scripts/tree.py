@@ -61,3 +61,13 @@ def blank_c(text, keep_strings=False):
             out.append("".join(c if c == "\n" else " " for c in piece))
         i = end
     return "".join(out)
+
+
+def report(results):
+    """Prints `results`, {name: [problem]}, a case each. Returns the exit status."""
+    for name, problems in results.items():
+        print("%-4s %s" % ("FAIL" if problems else "ok", name))
+        print("".join("     %s\n" % line for line in problems), end="")
+    failed = sum(1 for problems in results.values() if problems)
+    print("%d passed, %d failed" % (len(results) - failed, failed))
+    return 1 if failed else 0

@@ -2,12 +2,10 @@
 #include "config/sources.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdlib>
-#include <fcntl.h>
-#include <unistd.h>
 
 #include "base/log.h"
+#include "base/read_file.h"
 #include "base/text.h"
 #include "config/value.h"
 
@@ -86,26 +84,8 @@ void warn_of_conflict(const SourcedValue& kept, const SourcedValue& dropped) {
 }
 
 Result<std::string> read_whole(const std::string& path) {
-    constexpr size_t MAX_BYTES = 1 << 20;
-    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    if (fd < 0)
-        return Error::system("open " + path, errno);
-    std::string text;
-    char part[4096];
-    ssize_t n = 0;
-    while (text.size() <= MAX_BYTES) {
-        n = ::read(fd, part, sizeof part);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            break;
-        text.append(part, static_cast<size_t>(n));
-    }
-    const int error = errno;
-    ::close(fd);
-    if (n < 0)
-        return Error::system("read " + path, error);
-    if (text.size() > MAX_BYTES)
+    auto text = read_file(path);
+    if (text.ok() && text.value().size() > MAX_READ_FILE_BYTES)
         return Error(Code::INVALID_ARGUMENT, path + ": larger than 1 MB, so no settings file");
     return text;
 }

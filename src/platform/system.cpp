@@ -2,39 +2,15 @@
 #include "platform/system.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <fcntl.h>
 #include <optional>
 #include <sched.h>
 #include <unistd.h>
 
+#include "base/read_file.h"
 #include "base/text.h"
 
 namespace nixl::core {
 namespace {
-
-/// A small file whole; nullopt, with errno, when it cannot be read.
-std::optional<std::string> read_file(const std::string& path) {
-    constexpr size_t MAX_BYTES = 1 << 20; // mountinfo of a busy machine is a few hundred KB
-    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return std::nullopt;
-    std::string text;
-    char part[4096];
-    ssize_t n = 0;
-    while (text.size() < MAX_BYTES) {
-        n = ::read(fd, part, sizeof part);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            break;
-        text.append(part, static_cast<size_t>(n));
-    }
-    const int error = errno;
-    ::close(fd);
-    errno = error;
-    return n < 0 ? std::nullopt : std::optional(text);
-}
 
 /// The number behind `name` in lines like "MemTotal:  123 kB" or "inactive_file 123".
 std::optional<uint64_t> number_of(const std::string& text, std::string_view name) {
@@ -53,7 +29,7 @@ std::optional<uint64_t> number_in_file(const std::string& path) {
     const auto text = read_file(path);
     if (!text)
         return std::nullopt;
-    const auto number = parse_integer(*text);
+    const auto number = parse_integer(text.value());
     return number.ok() ? std::optional(number.value()) : std::nullopt; // "max" is no limit
 }
 
@@ -75,7 +51,7 @@ void apply_group(const std::string& folder, const GroupFiles& files, MemoryFigur
     // A group may be limited while its children hold the memory: its usage includes theirs.
     uint64_t used = number_in_file(folder + files.usage).value_or(0);
     const auto stat = read_file(folder + "/memory.stat");
-    used -= std::min(used, stat ? number_of(*stat, files.reclaimable).value_or(0) : 0);
+    used -= std::min(used, stat ? number_of(stat.value(), files.reclaimable).value_or(0) : 0);
     figures.total_bytes = *limit;
     figures.free_bytes = std::min(figures.free_bytes, *limit - std::min(*limit, used));
     figures.limited = true;
@@ -89,8 +65,10 @@ struct GroupMount {
 
 /// From /proc/self/mountinfo: "36 31 0:33 PART POINT options... - TYPE source SUPER_OPTIONS".
 std::optional<GroupMount> find_mount(const std::string& root, bool version_2) {
-    const std::string mounts = read_file(root + "/proc/self/mountinfo").value_or("");
-    for (const std::string_view line : split(mounts, '\n')) {
+    const auto mounts = read_file(root + "/proc/self/mountinfo");
+    if (!mounts)
+        return std::nullopt;
+    for (const std::string_view line : split(mounts.value(), '\n')) {
         const size_t dash = line.find(" - ");
         if (dash == std::string_view::npos)
             continue;
@@ -109,8 +87,10 @@ std::optional<GroupMount> find_mount(const std::string& root, bool version_2) {
 
 /// The path of this process's group, from lines like "4:memory:/a/b" or "0::/a/b".
 std::optional<std::string> group_path(const std::string& root, bool version_2) {
-    const std::string groups = read_file(root + "/proc/self/cgroup").value_or("");
-    for (const std::string_view line : split(groups, '\n')) {
+    const auto groups = read_file(root + "/proc/self/cgroup");
+    if (!groups)
+        return std::nullopt;
+    for (const std::string_view line : split(groups.value(), '\n')) {
         const size_t first = line.find(':');
         const size_t second = line.find(':', first + 1);
         if (first == std::string_view::npos || second == std::string_view::npos)
@@ -146,11 +126,11 @@ Result<MemoryFigures> host_memory(const std::string& root) {
     const std::string path = root + "/proc/meminfo";
     const auto text = read_file(path);
     if (!text)
-        return Error::system("read " + path, errno);
-    const auto total = number_of(*text, "MemTotal:");
-    auto available = number_of(*text, "MemAvailable:");
+        return text.error();
+    const auto total = number_of(text.value(), "MemTotal:");
+    auto available = number_of(text.value(), "MemAvailable:");
     if (!available)
-        available = number_of(*text, "MemFree:"); // some containers' emulation leaves it out
+        available = number_of(text.value(), "MemFree:"); // some containers' emulation leaves it out
     if (!total || !available)
         return Error(Code::UNSUPPORTED, path + ": has no MemTotal or MemAvailable");
     MemoryFigures figures{*total * 1024, *available * 1024, false};

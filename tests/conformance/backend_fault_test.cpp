@@ -4,11 +4,12 @@
 #include <random>
 
 #include "tests/conformance/backend_rig.h"
+#include "tests/conformance/subject_test.h"
 
 namespace nixl::test {
 namespace {
 
-class BackendFault : public BackendTest {
+class BackendFault : public SubjectTest {
   protected:
     static BackendRig::Options options(uint64_t seed, bool errors) {
         BackendRig::Options options;

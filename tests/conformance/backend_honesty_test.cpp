@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "tests/conformance/backend_rig.h"
+#include "tests/conformance/subject_test.h"
 
 namespace nixl::test {
 namespace {
@@ -32,7 +33,7 @@ std::vector<Subject> file_sources() {
 // ---- Short
 // ----------------------------------------------------------------------------------------
 
-class BackendShort : public BackendTest {
+class BackendShort : public SubjectTest {
   protected:
     /// Reads 16 elements of 4096 bytes from a file that is cut to `file_bytes` before `before` or
     /// after the region is registered.
@@ -115,7 +116,7 @@ INSTANTIATE_TEST_SUITE_P(Backends, BackendShort, ::testing::ValuesIn(file_source
 // ---- Failures and their neighbours
 // ----------------------------------------------------------------
 
-class BackendIndependence : public BackendTest {
+class BackendIndependence : public SubjectTest {
   protected:
     /// A rig with a good pair and one whose storage or peer cannot serve.
     struct Ends {
@@ -166,6 +167,16 @@ class BackendIndependence : public BackendTest {
             return BackendRig::make_work(bad.source, bad.target,
                                          {strided(0, 0, 4096, 4096, 4096, 16)});
         }
+        /// Submits them in that order to their ends, with room for one completion per poll.
+        void run_in_turn(Work& first, Work& second) {
+            while (first.accepted != 16 || second.accepted != 16) {
+                rig.submit(first);
+                rig.submit(second);
+                rig.poll(0, 1);
+            }
+            ASSERT_TRUE(rig.drive([&] { return first.finished() && second.finished(); }, 0, 1));
+            expect_silence();
+        }
         /// Nothing comes after the end (D2): book() fails on a tag that is not open.
         void expect_silence() {
             for (int i = 0; i < 100; ++i)
@@ -187,31 +198,15 @@ class BackendIndependence : public BackendTest {
 TEST_P(BackendIndependence, FailureFirst_theOtherSucceeds) {
     Ends ends(subject());
     Work bad = ends.bad_work(), good = ends.good_work();
-    while (bad.accepted != 16 || good.accepted != 16) {
-        ends.rig.submit(bad);
-        ends.rig.submit(good);
-        ends.rig.poll(0, 1);
-    }
-
-    ASSERT_TRUE(ends.rig.drive([&] { return bad.finished() && good.finished(); }, 0, 1));
-
+    ends.run_in_turn(bad, good);
     expect_ends(good, bad, ends);
-    ends.expect_silence();
 }
 
 TEST_P(BackendIndependence, FailureLast_theOtherSucceeds) {
     Ends ends(subject());
     Work good = ends.good_work(), bad = ends.bad_work();
-    while (bad.accepted != 16 || good.accepted != 16) {
-        ends.rig.submit(good);
-        ends.rig.submit(bad);
-        ends.rig.poll(0, 1);
-    }
-
-    ASSERT_TRUE(ends.rig.drive([&] { return bad.finished() && good.finished(); }, 0, 1));
-
+    ends.run_in_turn(good, bad);
     expect_ends(good, bad, ends);
-    ends.expect_silence();
 }
 
 TEST_P(BackendIndependence, GoodAndBadElementsOfOneTag_areToldApart) {

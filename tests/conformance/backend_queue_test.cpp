@@ -6,12 +6,13 @@
 #include <thread>
 
 #include "tests/conformance/backend_rig.h"
+#include "tests/conformance/subject_test.h"
 #include "tests/support/process_state.h"
 
 namespace nixl::test {
 namespace {
 
-class BackendQueue : public BackendTest {
+class BackendQueue : public SubjectTest {
   protected:
     struct Copy {
         std::unique_ptr<Place> source, target;

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "tests/conformance/backend_rig.h"
+#include "tests/conformance/subject_test.h"
 
 namespace nixl::test {
 namespace {
@@ -15,10 +16,10 @@ std::vector<Subject> remote_subjects() {
     return found;
 }
 
-class BackendRemote : public BackendTest {
+class BackendRemote : public SubjectTest {
   protected:
     void SetUp() override {
-        BackendTest::SetUp();
+        SubjectTest::SetUp();
         if (IsSkipped())
             return;
         source_ = make_source(16 * 1024);

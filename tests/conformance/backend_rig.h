@@ -141,25 +141,4 @@ class BackendRig {
 /// it.
 [[nodiscard]] Bytes expected_target(const Work& work, const Bytes& source, Bytes before);
 
-/// Every subject, skipped with the reason where the machine lacks what it needs.
-class BackendTest : public ::testing::TestWithParam<Subject> {
-  protected:
-    void SetUp() override {
-        if (!GetParam().refused.empty())
-            GTEST_SKIP() << GetParam().refused;
-    }
-    [[nodiscard]] static const Subject& subject() { return GetParam(); }
-    [[nodiscard]] static std::unique_ptr<Place> make_source(uint64_t bytes) {
-        return make_place(subject().source_kind, bytes);
-    }
-    [[nodiscard]] static std::unique_ptr<Place> make_target(uint64_t bytes) {
-        return make_place(subject().target_kind, bytes);
-    }
-    [[nodiscard]] static bool moves() { return subject().fixture->moves_bytes; }
-};
-
-inline std::string subject_name(const ::testing::TestParamInfo<Subject>& info) {
-    return name_of(info.param);
-}
-
 } // namespace nixl::test

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whatever the shape of the work, exactly the bytes it names arrive, and no other byte changes.
 #include "tests/conformance/backend_rig.h"
+#include "tests/conformance/subject_test.h"
 
 namespace nixl::test {
 namespace {
 
-class BackendSizes : public BackendTest {
+class BackendSizes : public SubjectTest {
   protected:
     /// Moves `runs` and compares the whole target with what a plain loop would have left.
     void expect_moved(uint64_t source_bytes, uint64_t target_bytes, std::vector<nixl_run> runs) {

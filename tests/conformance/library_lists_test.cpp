@@ -5,17 +5,18 @@
 #include <numeric>
 #include <random>
 
-#include "tests/conformance/library_subject.h"
+#include "tests/conformance/session.h"
+#include "tests/conformance/subject_test.h"
 
 namespace nixl::test {
 namespace {
 
-class LibraryLists : public LibraryTest {
+class LibraryLists : public SubjectTest {
   protected:
     static constexpr uint64_t BLOCK = 512, BLOCKS = 64;
 
     void SetUp() override {
-        LibraryTest::SetUp();
+        SubjectTest::SetUp();
         if (IsSkipped())
             return;
         session_ = std::make_unique<SubjectSession>(subject());

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Random requests of every form over every subject, plain and inside `fault`, by seeds: what the
 // library reports is what the target holds, and nothing stays behind.
-#include "tests/conformance/library_subject.h"
 #include "tests/conformance/random_request.h"
+#include "tests/conformance/session.h"
+#include "tests/conformance/subject_test.h"
 #include "tests/support/process_state.h"
 
 namespace nixl::test {
@@ -22,7 +23,7 @@ struct Ends {
     bool composed; ///< both are storage, so that the bytes go through staging
 };
 
-class LibraryRandom : public LibraryTest {
+class LibraryRandom : public SubjectTest {
   protected:
     static Settings settings(uint64_t seed, bool faults) {
         Settings all = {{"request_slots", std::to_string(SLOTS)},

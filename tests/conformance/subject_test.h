@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Library tests that run over every subject.
+// Tests that run over every subject, skipped with the reason where the machine lacks what it needs.
 #pragma once
 
-#include "tests/conformance/session.h"
+#include <gtest/gtest.h>
+
+#include "tests/conformance/fixture.h"
+#include "tests/conformance/place.h"
 
 namespace nixl::test {
 
-class LibraryTest : public ::testing::TestWithParam<Subject> {
+class SubjectTest : public ::testing::TestWithParam<Subject> {
   protected:
     void SetUp() override {
         if (!GetParam().refused.empty())
