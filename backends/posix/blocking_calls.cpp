@@ -8,17 +8,13 @@
 #include <sys/uio.h>
 
 #include "base/futex.h"
+#include "queue.h"
 
 namespace nixl::core::posix {
 namespace {
 
 // As many operations of one file are carried out before other files have their turn.
-constexpr uint32_t TURN_OPS = 64;
-
-// How long assist() sleeps at most, and which part of what is in flight ends it sooner. Being woken
-// for each one would cost more than a small operation.
-constexpr int64_t ASSIST_NS = 100'000;
-constexpr uint32_t ASSIST_PART_OF_DEPTH = 8;
+constexpr uint32_t SERVED_OPS = 64;
 
 int64_t transfer(const Operation& operation) noexcept {
     if (operation.is_dropped.load())
@@ -87,7 +83,7 @@ int BlockingCalls::assist() noexcept {
     if (small_in_flight_ <= 1)
         return 0;
     const uint32_t bell = bell_.load();
-    const uint32_t wanted = taken_ + small_in_flight_ / ASSIST_PART_OF_DEPTH + 1;
+    const uint32_t wanted = taken_ + assist_results(small_in_flight_);
     rings_at_.store(wanted);
     // Told of before the line above: nobody rings.
     if (static_cast<int32_t>(told_.load() - wanted) < 0 &&
@@ -120,7 +116,7 @@ void BlockingCalls::end_alone(void*, void* operation, int64_t result) {
 int64_t BlockingCalls::serve(File& file) noexcept {
     int64_t result = 0;
     file.turns.last = nullptr;
-    for (uint32_t served = 0; served < TURN_OPS;) {
+    for (uint32_t served = 0; served < SERVED_OPS;) {
         Operation* operation = file.turns.take();
         if (operation == nullptr)
             break;

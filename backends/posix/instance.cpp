@@ -61,19 +61,20 @@ Instance::Instance(const sdk::Host& host, const Options& options, Engine engine)
 Result<void> Instance::attach(const nixl_region_desc& desc, Region& region) {
     NIXL_RETURN_IF_ERROR(region.attach(desc));
     if (!region.not_direct.empty())
-        host_.log(NIXL_LOG_WARN, __FILE__, __LINE__, "posix: %s goes through the page cache: %s",
-                  desc.uri != nullptr ? desc.uri : "file", region.not_direct.c_str());
+        tell_not_direct(region);
     // Threads start with the first file, so that an idle context has none.
     if (region.is_storage && engine_ == Engine::THREADS)
         NIXL_RETURN_IF_ERROR(pool_.start_all());
     MutexLock lock(mutex_);
+    enter_file(region);
+    // One per file that is written is all that can be used, and one that a device leaves to others.
+    if (auto started = pool_.start(region.writes_in_turn ? written_files_ + 1 : 0); !started.ok()) {
+        leave_file(region);
+        return started;
+    }
     regions_.push_back(&region);
     region.owner = this;
     give_slots(region);
-    enter_file(region);
-    // One per file is all that can be used; without any, io_uring does it.
-    if (region.writes_in_turn && !pool_.start(static_cast<uint32_t>(files_.size())))
-        region.writes_in_turn = false;
     for (const auto& open : queues_)
         open.queue->attached(region);
     return {};
@@ -88,30 +89,58 @@ void Instance::detach(const Region& region) noexcept {
     leave_file(region);
 }
 
+/// What a WARN about one region ends with; nullptr: enough of them. A program that opens the same
+/// files again and again would fill its log.
+const char* Instance::may_tell() noexcept {
+    constexpr uint32_t MAX_LINES = 16;
+    const uint32_t line = cached_lines_.fetch_add(1) + 1;
+    if (line > MAX_LINES)
+        return nullptr;
+    return line < MAX_LINES
+               ? ""
+               : "; further regions are only counted (posix.direct_elements_through_cache)";
+}
+
+void Instance::tell_not_direct(const Region& region) noexcept {
+    if (const char* const end = may_tell())
+        host_.log(NIXL_LOG_WARN, __FILE__, __LINE__, "posix: %s goes through the page cache: %s%s",
+                  region.name.c_str(), region.not_direct.c_str(), end);
+}
+
 void Instance::went_cached(const Region& region, bool for_memory, bool first) noexcept {
     host_.count(cached_counter_, 1);
-    if (!first) // a log line on the data path, therefore once
+    const char* const end = first ? may_tell() : nullptr; // a log line on the data path
+    if (end == nullptr)
         return;
     const char* const what = for_memory ? "the memory of an element is no multiple of"
                                         : "offset or length of an element is no multiple of";
     host_.log(NIXL_LOG_WARN, __FILE__, __LINE__,
-              "posix: %s is DIRECT, but %s %u bytes: such elements go through the page cache",
+              "posix: %s is DIRECT, but %s %u bytes: such elements go through the page cache%s",
               region.name.c_str(), what,
-              for_memory ? region.direct_memory_align_bytes : region.direct_offset_align_bytes);
+              for_memory ? region.direct_memory_align_bytes : region.direct_offset_align_bytes,
+              end);
 }
 
 void Instance::enter_file(Region& region) {
     if (!region.is_storage)
         return;
     File& file = files_[region.file_identity()];
+    file.threads.outer = &devices_[region.file_identity().first];
     ++file.regions;
+    if (region.writes_in_turn && file.written_regions++ == 0)
+        ++written_files_;
     region.file = &file;
 }
 
 void Instance::leave_file(const Region& region) noexcept {
-    const auto file = region.is_storage ? files_.find(region.file_identity()) : files_.end();
-    if (file != files_.end() && --file->second.regions == 0)
-        files_.erase(file);
+    const auto found = region.is_storage ? files_.find(region.file_identity()) : files_.end();
+    if (found == files_.end())
+        return;
+    File& file = found->second;
+    if (region.writes_in_turn && --file.written_regions == 0)
+        --written_files_;
+    if (--file.regions == 0)
+        files_.erase(found);
 }
 
 void Instance::give_slots(Region& region) {

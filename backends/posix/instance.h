@@ -2,6 +2,7 @@
 // One opened posix backend: its engine, the regions attached to it and the queues that serve them.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <string>
@@ -42,6 +43,8 @@ class Instance final : private RegionOwner {
   private:
     void detach(const Region& region) noexcept override EXCLUDES(mutex_);
     void went_cached(const Region& region, bool for_memory, bool first) noexcept override;
+    void tell_not_direct(const Region& region) noexcept;
+    [[nodiscard]] const char* may_tell() noexcept;
     void give_slots(Region& region) REQUIRES(mutex_);
     void take_slots(const Region& region) REQUIRES(mutex_);
     void enter_file(Region& region) REQUIRES(mutex_);
@@ -58,12 +61,15 @@ class Instance final : private RegionOwner {
     Mutex mutex_; // held over the registration calls of the rings, never over a data path call
     std::vector<const Region*> regions_ GUARDED_BY(mutex_);
     std::map<std::pair<uint64_t, uint64_t>, File> files_ GUARDED_BY(mutex_); // by file_identity()
+    std::map<uint64_t, ThreadPool::Group> devices_ GUARDED_BY(mutex_);       // by its first part
+    uint32_t written_files_ GUARDED_BY(mutex_) = 0;
     struct OpenQueue {
         std::unique_ptr<Queue> queue;
         uint32_t number; // in waiting_
     };
     std::vector<OpenQueue> queues_ GUARDED_BY(mutex_);
     bool told_of_threads_ GUARDED_BY(mutex_) = false;
+    std::atomic<uint32_t> cached_lines_{0}; // log lines about the page cache, see may_tell()
     std::vector<uint32_t> free_file_slots_ GUARDED_BY(mutex_);
     std::vector<uint32_t> free_buffer_slots_ GUARDED_BY(mutex_);
 };

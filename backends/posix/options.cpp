@@ -43,7 +43,7 @@ Result<Options> Options::read(const sdk::Host& host) {
     uint64_t depth = options.queue_depth_ops, threads = options.threads;
     NIXL_RETURN_IF_ERROR(read_engine(host, &options.engine));
     NIXL_RETURN_IF_ERROR(read_number(host, "posix.queue_depth", 1, MAX_QUEUE_DEPTH_OPS, &depth));
-    NIXL_RETURN_IF_ERROR(read_number(host, "posix.threads", 1, MAX_THREADS, &threads));
+    NIXL_RETURN_IF_ERROR(read_number(host, "posix.threads", MIN_THREADS, MAX_THREADS, &threads));
     NIXL_RETURN_IF_ERROR(
         read_number(host, "posix.merge_bytes", 0, MAX_ELEMENT_BYTES, &options.merge_bytes));
     NIXL_RETURN_IF_ERROR(

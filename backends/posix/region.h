@@ -13,6 +13,7 @@
 #include "base/descriptor.h"
 #include "base/status.h"
 #include "strand.h"
+#include "thread_pool.h"
 #include "write_phase.h"
 
 namespace nixl::core::posix {
@@ -24,9 +25,10 @@ struct Region;
 /// What all regions of one file share.
 struct File {
     WritePhase writes;
-    Strand turns;                     ///< see Region::writes_in_turn
-    std::atomic<uint32_t> threads{0}; ///< busy with it, see ThreadPool::Group
-    uint32_t regions = 0;             ///< the instance's
+    Strand turns;                 ///< see Region::writes_in_turn
+    ThreadPool::Group threads{2}; ///< its outer one is the device's, which leaves one to others
+    uint32_t regions = 0;         ///< the instance's
+    uint32_t written_regions = 0; ///< of those, the ones that may be written
 };
 
 /// Who has to hear of a region's end.

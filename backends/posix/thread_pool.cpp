@@ -32,7 +32,7 @@ Result<void> ThreadPool::start(uint32_t threads) {
             break;
         threads_.push_back(std::move(thread).value());
     }
-    group_limit_.store(std::max(static_cast<uint32_t>(threads_.size()), 2u) - 1);
+    started_.store(static_cast<uint32_t>(threads_.size()));
     return {};
 }
 
@@ -64,18 +64,31 @@ void ThreadPool::serve(Job job) noexcept {
         return;
     do {
         const int64_t result = job.work(job.owner, job.argument);
-        job.group->fetch_sub(1);
+        release(*job.group);
         job.done(job.owner, job.argument, result);
     } while (take_parked(&job));
 }
 
+/// A claim that is taken back may have kept another one out: that of a job of the same group, which
+/// the outer group has no thread for either. Whoever ends a job there takes it.
 bool ThreadPool::claim(Group& group) const noexcept {
-    uint32_t threads = group.load();
+    const uint32_t started = started_.load();
+    const uint32_t most = started > group.spared ? started - group.spared : 1;
+    uint32_t threads = group.threads.load();
     do {
-        if (threads >= group_limit_.load())
+        if (threads >= most)
             return false;
-    } while (!group.compare_exchange_weak(threads, threads + 1));
-    return true;
+    } while (!group.threads.compare_exchange_weak(threads, threads + 1));
+    if (group.outer == nullptr || claim(*group.outer))
+        return true;
+    group.threads.fetch_sub(1);
+    return false;
+}
+
+void ThreadPool::release(Group& group) noexcept {
+    group.threads.fetch_sub(1);
+    if (group.outer != nullptr)
+        release(*group.outer);
 }
 
 /// False: there was a thread for it after all, and it is claimed.

@@ -19,9 +19,12 @@ namespace nixl::core::posix {
 /// Threads: any thread.
 class ThreadPool {
   public:
-    /// How many threads a group of jobs occupies, a file for instance. One at least is left to the
-    /// others, so that a file that hangs does not starve them.
-    using Group = std::atomic<uint32_t>;
+    /// Jobs that may hang together: those of a file, and of all files of a device.
+    struct Group {
+        uint32_t spared = 1;              ///< threads that it leaves to others, if there are more
+        Group* outer = nullptr;           ///< which it is a part of
+        std::atomic<uint32_t> threads{0}; ///< busy with it
+    };
     struct Job {
         Group* group = nullptr; // lives until done() is called
         int64_t (*work)(void* owner, void* argument) = nullptr;
@@ -49,11 +52,12 @@ class ThreadPool {
     void loop() noexcept;
     void serve(Job job) noexcept;
     bool claim(Group& group) const noexcept;
+    static void release(Group& group) noexcept;
     bool park(const Job& job) noexcept EXCLUDES(parked_mutex_);
     bool take_parked(Job* job) noexcept EXCLUDES(parked_mutex_);
 
     const uint32_t thread_count_;
-    std::atomic<uint32_t> group_limit_{1}; // threads
+    std::atomic<uint32_t> started_{1}; // threads
     BoundedRing<Job> jobs_{MAX_WAITING_JOBS};
     sem_t waiting_; // one post per job, and one per thread at the end
     std::atomic<bool> stopping_{false};

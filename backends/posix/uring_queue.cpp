@@ -14,11 +14,6 @@ namespace {
 
 constexpr uint64_t CANCEL_RESULT = UINT64_MAX; // user_data of cancel requests
 
-// How long assist() stays in the kernel at most, and how many results end it sooner. Waking for
-// every single result costs more than half of the CPU time of small operations.
-constexpr uint64_t ASSIST_NS = 100'000;
-constexpr uint32_t ASSIST_PART_OF_DEPTH = 8;
-
 // Operations given to the kernel by one call. It starts the device when it has taken the last one,
 // so a full queue in one call leaves the device idle for as long as the call takes.
 constexpr uint32_t SUBMIT_OPS = 8;
@@ -260,7 +255,7 @@ int UringQueue::assist() noexcept {
         return 0;
     __kernel_timespec limit = {0, ASSIST_NS};
     io_uring_cqe* cqe = nullptr;
-    const uint32_t wanted = in_kernel / ASSIST_PART_OF_DEPTH + 1;
+    const uint32_t wanted = assist_results(in_kernel);
     if (io_uring_wait_cqes(&ring, &cqe, wanted, &limit, nullptr) == -EINTR)
         return 2;
     return io_uring_cq_ready(&ring) > 0 ? 1 : 0;

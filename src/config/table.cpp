@@ -130,7 +130,7 @@ constexpr SettingInfo TABLE[] = {
      "How files are read and written; auto is io_uring where it is permitted, else threads."},
     {"posix.queue_depth", INTEGER, "128", "NIXL_POSIX_QUEUE_DEPTH", "", "", 1, 4096, OPEN,
      "File operations in flight of one queue."},
-    {"posix.threads", INTEGER, "8", "NIXL_POSIX_THREADS", "", "", 1, 256, OPEN,
+    {"posix.threads", INTEGER, "8", "NIXL_POSIX_THREADS", "", "", 2, 256, OPEN,
      "Threads that write through the page cache, and do all file I/O where io_uring is not used."},
     {"posix.merge_bytes", SIZE, "256KB", "NIXL_POSIX_MERGE_BYTES", "", "", 0, MB, OPEN,
      "Neighbouring elements are joined to operations of up to this many bytes; 0 joins none."},

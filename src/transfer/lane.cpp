@@ -35,7 +35,7 @@ Lane::~Lane() { close_queues(); }
 
 void Lane::enter() noexcept {
     while (!try_enter()) {
-        // A turn is short: it never sleeps. Yielding lets its thread run on a busy machine.
+        // A turn is short, see assist(). Yielding lets its thread run on a busy machine.
         std::this_thread::yield();
     }
 }

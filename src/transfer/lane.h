@@ -60,7 +60,7 @@ class Lane {
         // leaves, or we see the lane free), and before a look at regions that are being freed.
         return driver_.load() == 0 && driver_.exchange(1) == 0;
     }
-    /// Waits for its turn; drivers never sleep in theirs, so it comes soon.
+    /// Waits for its turn. It comes soon: assist() is the longest part of one.
     void enter() noexcept;
     /// Ends the turn and runs the callbacks that fell due in it.
     void leave() noexcept;

@@ -281,6 +281,12 @@ TEST_P(PosixContent, DirectElementsThatGoThroughTheCache_areToldOnceAndCounted) 
     EXPECT_EQ(warnings("offset or length of an element is no multiple of"), 1);
     EXPECT_EQ(warnings("the memory of an element is no multiple of"), 1);
     EXPECT_EQ(rig.host.counted("posix.direct_elements_through_cache"), 8u);
+    for (int again = 0; again < 20; ++again) {
+        const auto reopened = rig.file(file.path(), O_RDWR, NIXL_REGION_DIRECT);
+        rig.run(to->region(), reopened->region(), {run_of(0, 100, 4 * KIB)});
+    }
+    EXPECT_EQ(warnings("such elements go through the page cache"), 16);
+    EXPECT_EQ(warnings("further regions are only counted"), 1);
 }
 
 // The same buffer again and again, so that it becomes a registered one; then another in its place.

@@ -5,16 +5,12 @@
 #include <cerrno>
 #include <csignal>
 #include <cstddef>
-#include <cstdlib>
 
-#include <linux/fs.h>
-#include <sys/ioctl.h>
-#include <sys/mount.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 
+#include "tests/support/ext4_disk.h"
 #include "tests/support/forbid_call.h"
 #include "tests/support/loop_device.h"
 #include "tests/support/small_disk.h"
@@ -115,65 +111,96 @@ TEST_P(PosixDevices, FullDisk_isNoSpaceForTheElementsThatDidNotFit) {
     expect_child(in_child([] { return fill_a_small_disk(GetParam()); }));
 }
 
-/// Nothing is written while it lives: whoever tries sleeps in the kernel.
-class Frozen {
-  public:
-    explicit Frozen(int fd) : fd_(fd), is_frozen_(::ioctl(fd, FIFREEZE, 0) == 0) {}
-    ~Frozen() { ::ioctl(fd_, FITHAW, 0); }
-    Frozen(const Frozen&) = delete;
-    Frozen& operator=(const Frozen&) = delete;
-    [[nodiscard]] bool is_frozen() const { return is_frozen_; }
-
-  private:
-    const int fd_;
-    const bool is_frozen_;
-};
-
 std::string cancel_behind_a_frozen_write(const std::string& engine) {
     constexpr uint64_t COUNT = 64, BLOCK = 4 * KIB;
-    const SmallDisk disk("64m");
+    const Ext4Disk disk;
     if (!disk.reason().empty())
         return "skip: " + disk.reason();
-    const std::string image = disk.path("image"), mounted = disk.path("mounted");
-    core::Descriptor(::open(image.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-    if (::truncate(image.c_str(), 32 * MIB) != 0 ||
-        std::system(("mkfs.ext4 -q " + image).c_str()) != 0)
-        return "skip: mkfs.ext4 is missing";
-    const LoopDevice device(image);
-    if (!device.reason().empty())
-        return "skip: " + device.reason();
-    if (::mkdir(mounted.c_str(), 0700) != 0 ||
-        ::mount(device.path().c_str(), mounted.c_str(), "ext4", 0, nullptr) != 0)
-        return "skip: " + words("mount ext4");
-
-    std::string result;
-    {
-        const std::string path = mounted + "/file";
-        const core::Descriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-        PosixRig rig(engine, COUNT, {{"posix.merge_bytes", "0"}});
-        Bytes source(COUNT * BLOCK);
-        const auto from = rig.memory(source), to = rig.file(path);
-        auto frozen = std::make_unique<Frozen>(file.get());
-        if (!frozen->is_frozen())
-            return "skip: " + words("FIFREEZE");
-        const uint64_t tag =
-            rig.submit(from->region(), to->region(), {run_of(0, 0, BLOCK, COUNT, BLOCK, BLOCK)});
-        rig.table.cancel(rig.queue, tag);
-        rig.poll_once();
-        frozen.reset();
-        if (!rig.finish(tag))
-            return "not finished";
-        // One may have been in the kernel.
-        const uint64_t cancelled = rig.works[tag].count(NIXL_CANCELLED);
-        if (cancelled + 1 < COUNT || cancelled + rig.works[tag].count(NIXL_OK) != COUNT)
-            result = std::to_string(cancelled) + " elements are cancelled";
-    }
-    ::umount(mounted.c_str());
-    return result;
+    PosixRig rig(engine, COUNT, {{"posix.merge_bytes", "0"}});
+    Bytes source(COUNT * BLOCK);
+    const auto from = rig.memory(source), to = rig.file(disk.path("file"), O_RDWR | O_CREAT);
+    if (!disk.freeze())
+        return "skip: " + words("FIFREEZE");
+    const uint64_t tag =
+        rig.submit(from->region(), to->region(), {run_of(0, 0, BLOCK, COUNT, BLOCK, BLOCK)});
+    rig.table.cancel(rig.queue, tag);
+    rig.poll_once();
+    disk.thaw();
+    if (!rig.finish(tag))
+        return "not finished";
+    // One may have been in the kernel.
+    const uint64_t cancelled = rig.works[tag].count(NIXL_CANCELLED);
+    return cancelled + 1 >= COUNT && cancelled + rig.works[tag].count(NIXL_OK) == COUNT
+               ? ""
+               : std::to_string(cancelled) + " elements are cancelled";
 }
 
 TEST_P(PosixDevices, CachedWritesBehindOneThatHangs_canBeCancelled) {
     expect_child(in_child([] { return cancel_behind_a_frozen_write(GetParam()); }));
+}
+
+/// Writes more than the depth to each of `files` files of a file system that hangs, and then to a
+/// file of another one, and from it.
+std::string work_beside_frozen_files(const std::string& engine, uint32_t files,
+                                     const std::string& threads) {
+    constexpr uint64_t DEPTH = 64, COUNT = 4 * DEPTH, BLOCK = 4 * KIB;
+    const Ext4Disk disk;
+    if (!disk.reason().empty())
+        return "skip: " + disk.reason();
+    PosixRig rig(engine, DEPTH, {{"posix.merge_bytes", "0"}, {"posix.threads", threads}});
+    Bytes source = random_bytes(COUNT * BLOCK, 11), back(COUNT * BLOCK);
+    const auto from = rig.memory(source), to = rig.memory(back);
+    const auto healthy = rig.file(disk.path_beside("healthy"), O_RDWR | O_CREAT);
+    std::vector<PosixRig::Region> hanging;
+    for (uint32_t i = 0; i < files; ++i)
+        hanging.push_back(rig.file(disk.path(std::to_string(i)), O_RDWR | O_CREAT));
+    if (!disk.freeze())
+        return "skip: " + words("FIFREEZE");
+    const std::vector<nixl_run> all = {run_of(0, 0, BLOCK, COUNT, BLOCK, BLOCK)};
+    std::vector<uint64_t> hung;
+    hung.reserve(files);
+    for (const auto& file : hanging)
+        hung.push_back(rig.submit(from->region(), file->region(), all));
+
+    const uint64_t written = rig.submit(from->region(), healthy->region(), all);
+    std::string result = rig.finish(written) ? "" : "the write beside it hangs, too; ";
+    const uint64_t read = rig.submit(healthy->region(), to->region(), all);
+    result += rig.finish(read) ? "" : "the read beside it hangs, too; ";
+    disk.thaw();
+    for (const uint64_t tag : hung)
+        if (!rig.finish(tag) || rig.works[tag].count(NIXL_OK) != COUNT)
+            result += "lost what hung; ";
+    return back == source ? result : result + "the bytes differ";
+}
+
+TEST_P(PosixDevices, FileThatHangs_leavesTheOthersTheirPartOfTheDepth) {
+    expect_child(in_child([] { return work_beside_frozen_files(GetParam(), 1, "8"); }));
+}
+
+TEST_P(PosixDevices, FileSystemThatHangs_leavesTheOthersAThread) {
+    expect_child(in_child([] { return work_beside_frozen_files(GetParam(), 5, "3"); }));
+}
+
+std::string without_threads(const std::string& engine) {
+    ScratchFile file(random_bytes(100 * KIB, 12));
+    PosixRig rig(engine);
+    if (!forbid_call(SYS_clone3, EAGAIN) || !forbid_call(SYS_clone, EAGAIN))
+        return "skip: " + words("seccomp");
+    for (int i = 0; i < 2; ++i) {
+        const auto written = rig.file(file.path());
+        if (written != nullptr || std::string(rig.text).find("thread") == std::string::npos)
+            return std::string("a file to write: ") + rig.text;
+    }
+    if (engine == "threads")
+        return "";
+    Bytes target(100 * KIB);
+    const auto to = rig.memory(target), disk = rig.file(file.path(), O_RDONLY);
+    rig.run(disk->region(), to->region(), {run_of(0, 0, KIB, 100, KIB, KIB)});
+    return target == file.read(100 * KIB) ? "" : "the bytes differ";
+}
+
+TEST_P(PosixDevices, NoThreadForAFileThatIsWritten_isNamed) {
+    expect_child(in_child([] { return without_threads(GetParam()); }));
 }
 
 std::string without_io_uring() {

@@ -147,7 +147,7 @@ TEST(ThreadPool, FileThatHangs_leavesAThreadToTheOthers) {
         std::atomic<bool> hangs{true};
         std::atomic<uint32_t> hung{0}, other{0};
     } state;
-    ThreadPool::Group hanging{0}, healthy{0};
+    ThreadPool::Group hanging, healthy;
     const auto hang = [](void* owner, void*) {
         auto& self = *static_cast<State*>(owner);
         while (self.hangs.load())
@@ -168,15 +168,15 @@ TEST(ThreadPool, FileThatHangs_leavesAThreadToTheOthers) {
         while (state.other.load() < 5 && std::chrono::steady_clock::now() < end)
             std::this_thread::yield();
         EXPECT_EQ(state.other.load(), 5u);
-        EXPECT_EQ(hanging.load(), 2u);
+        EXPECT_EQ(hanging.threads.load(), 2u);
         state.hangs = false;
     }
     EXPECT_EQ(state.hung.load(), 10u) << "every job is run before the pool ends";
-    EXPECT_EQ(hanging.load(), 0u);
+    EXPECT_EQ(hanging.threads.load(), 0u);
 }
 
 TEST(ThreadPool, ManyGroupsAndThreads_runEachJobOnce) {
-    ThreadPool::Group groups[3] = {{0}, {0}, {0}};
+    ThreadPool::Group groups[3];
     std::atomic<uint32_t> done{0};
     {
         ThreadPool pool(4);
