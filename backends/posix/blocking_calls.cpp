@@ -83,7 +83,8 @@ int BlockingCalls::assist() noexcept {
     if (small_in_flight_ <= 1)
         return 0;
     const uint32_t bell = bell_.load();
-    const uint32_t wanted = taken_ + assist_results(small_in_flight_);
+    // Half of them: the threads have the other half to do while the driver wakes up.
+    const uint32_t wanted = taken_ + small_in_flight_ / 2;
     rings_at_.store(wanted);
     // Told of before the line above: nobody rings.
     if (static_cast<int32_t>(told_.load() - wanted) < 0 &&

@@ -14,10 +14,6 @@ namespace {
 // does not wait for a long one. Large enough to keep sequential transfers sequential.
 constexpr uint32_t TURN_OPS = 32;
 
-// Of the operations of a queue, what one file's cached writes may hold; they are carried out one by
-// one, so more of them gain nothing.
-constexpr uint32_t TURNS_PART_OF_DEPTH = 8;
-
 // A split read takes three calls, one of them into the kernel's slow path for cold pages.
 constexpr uint64_t MIN_DIRECT_MIDDLE_BYTES = 64u << 10;
 
@@ -34,8 +30,7 @@ Flow::Flow(uint32_t depth_ops, uint64_t merge_bytes, WaitingQueues& waiting, uin
     : depth_ops_(depth_ops), merge_bytes_(merge_bytes), waiting_(waiting), number_(number),
       operations_(depth_ops), vectors_(size_t{depth_ops} * MAX_VECTORS),
       free_operations_(depth_ops), ended_(depth_ops), again_(depth_ops), spans_(MAX_SPANS),
-      free_operation_count_(depth_ops), turns_limit_(std::max(depth_ops / TURNS_PART_OF_DEPTH, 1u)),
-      turns_(depth_ops) {
+      free_operation_count_(depth_ops), turns_(size_t{depth_ops} * 2) {
     for (uint32_t i = 0; i < depth_ops; ++i)
         free_operations_[i] = depth_ops - 1 - i;
     for (uint32_t i = 0; i < MAX_SPANS; ++i)
@@ -98,33 +93,41 @@ uint32_t Flow::first_startable() const noexcept {
     return number;
 }
 
-/// Whether its next element is a write to a file that holds as much of the depth as it may.
+/// Whether its next element is a write that would hold more of the depth than it may: a file gets
+/// half of it, and all files of a device three times as much as they leave to the others.
 bool Flow::waits_for_turn(const Span& span) const noexcept {
-    if (full_turn_files_ == 0)
+    const uint32_t of_file = std::max(depth_ops_ / 2, 1u), of_device = 3 * free_operation_count_;
+    if (turns_in_all_ < std::min(of_file, of_device))
         return false;
     const Element element = element_at(span.cursor);
     if (!element.is_valid || !element.is_write || !element.storage->writes_in_turn)
         return false;
-    const auto* const end = turns_.data() + turn_file_count_;
-    const auto* const found = std::find_if(turns_.data(), end, [&](const Turns& turns) {
-        return turns.file == element.storage->file;
-    });
-    return found != end && found->operations >= turns_limit_;
+    const ThreadPool::Group& file = element.storage->file->threads;
+    return turns_of(file) >= of_file || turns_of(*file.outer) >= of_device;
 }
 
-void Flow::count_turn(const File& file, bool begins) noexcept {
-    auto* const end = turns_.data() + turn_file_count_;
-    auto* turns =
-        std::find_if(turns_.data(), end, [&](const Turns& one) { return one.file == &file; });
-    if (turns == end) {
-        *turns = {&file, 0};
-        ++turn_file_count_;
-    }
-    full_turn_files_ -= turns->operations >= turns_limit_ ? 1 : 0;
-    turns->operations += begins ? 1 : -1u;
-    full_turn_files_ += turns->operations >= turns_limit_ ? 1 : 0;
-    if (turns->operations == 0)
-        *turns = turns_[--turn_file_count_];
+uint32_t Flow::turns_of(const ThreadPool::Group& group) const noexcept {
+    for (uint32_t i = 0; i < turn_group_count_; ++i)
+        if (turns_[i].group == &group)
+            return turns_[i].operations;
+    return 0;
+}
+
+void Flow::begin_turn(const ThreadPool::Group& group) noexcept {
+    uint32_t i = 0;
+    while (i < turn_group_count_ && turns_[i].group != &group)
+        ++i;
+    if (i == turn_group_count_)
+        turns_[turn_group_count_++] = {&group, 0};
+    ++turns_[i].operations;
+}
+
+void Flow::end_turn(const ThreadPool::Group& group) noexcept {
+    uint32_t i = 0;
+    while (turns_[i].group != &group)
+        ++i;
+    if (--turns_[i].operations == 0)
+        turns_[i] = turns_[--turn_group_count_];
 }
 
 Operation* Flow::next_again() noexcept {
@@ -276,8 +279,11 @@ bool Flow::start(Operation& operation) noexcept {
     ++in_kernel_;
     operation.takes_turns =
         operation.is_write && !operation.is_direct && operation.storage->writes_in_turn;
-    if (operation.takes_turns)
-        count_turn(*operation.storage->file, true);
+    if (operation.takes_turns) {
+        ++turns_in_all_;
+        begin_turn(operation.storage->file->threads);
+        begin_turn(*operation.storage->file->threads.outer);
+    }
     operation.is_brisk = operation.is_direct && operation.is_small();
     brisk_in_kernel_ += operation.is_brisk ? 1 : 0;
     operation.is_in_kernel = true;
@@ -318,8 +324,11 @@ void Flow::leave_phase(Operation& operation) noexcept {
 
 void Flow::leave_kernel(Operation& operation) noexcept {
     --in_kernel_;
-    if (operation.takes_turns)
-        count_turn(*operation.storage->file, false);
+    if (operation.takes_turns) {
+        --turns_in_all_;
+        end_turn(operation.storage->file->threads);
+        end_turn(*operation.storage->file->threads.outer);
+    }
     brisk_in_kernel_ -= operation.is_brisk ? 1 : 0;
     operation.is_in_kernel = false;
 }

@@ -138,7 +138,9 @@ class Flow {
     static Element element_at(const sdk::OpCursor& cursor) noexcept;
     [[nodiscard]] bool waits_for_turn(const Span& span) const noexcept;
     [[nodiscard]] uint32_t first_startable() const noexcept;
-    void count_turn(const File& file, bool begins) noexcept;
+    [[nodiscard]] uint32_t turns_of(const ThreadPool::Group& group) const noexcept;
+    void begin_turn(const ThreadPool::Group& group) noexcept;
+    void end_turn(const ThreadPool::Group& group) noexcept;
     void fill(Operation& operation, Span& span) noexcept;
     bool join(Operation& operation, const Element& element) const noexcept;
     bool start(Operation& operation) noexcept;
@@ -173,15 +175,14 @@ class Flow {
     uint32_t first_queued_ = NO_SPAN, last_queued_ = NO_SPAN;
     uint32_t waiting_count_ = 0; // of those in again_, see WritePhase: start nothing new behind
 
-    /// How many operations of a file are waiting for their turn or in it. Bounded, so that a file
-    /// that hangs does not take the whole depth.
+    /// How many operations of a file, or of a device, wait for their turn or are in it. Bounded, so
+    /// that those that hang do not take the whole depth.
     struct Turns {
-        const File* file;
+        const ThreadPool::Group* group;
         uint32_t operations;
     };
-    const uint32_t turns_limit_; // of one file
-    std::vector<Turns> turns_;
-    uint32_t turn_file_count_ = 0, full_turn_files_ = 0;
+    std::vector<Turns> turns_; // one per file and one per device
+    uint32_t turn_group_count_ = 0, turns_in_all_ = 0;
 };
 
 } // namespace nixl::core::posix

@@ -178,7 +178,7 @@ TEST_P(PosixDevices, FileThatHangs_leavesTheOthersTheirPartOfTheDepth) {
 }
 
 TEST_P(PosixDevices, FileSystemThatHangs_leavesTheOthersAThread) {
-    expect_child(in_child([] { return work_beside_frozen_files(GetParam(), 5, "3"); }));
+    expect_child(in_child([] { return work_beside_frozen_files(GetParam(), 20, "3"); }));
 }
 
 std::string without_threads(const std::string& engine) {
