@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs measurements: each is a program of its own under tests/perf, named by its subject.
 
-Builds into build/ first. Arguments after the subject go to the program. Results are kept in
-build/bench/; --write makes docs/performance/host.md of the last ones.
+Builds into build/ first. Arguments after the subject go to the program. Results of whole runs are
+kept in build/bench/ with their date and machine; --write makes docs/performance/host.md of the last
+ones.
 """
 import argparse
 import glob
 import json
 import os
-import platform
 import subprocess
 import sys
 
@@ -26,21 +26,23 @@ def subjects():
     return sorted(os.path.basename(name)[len(PREFIX) : -3] for name in names)
 
 
-def machine():
-    """CPU, CPUs, memory, kernel and file system, as one line."""
-    with open("/proc/cpuinfo") as file:
-        models = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
-    with open("/proc/meminfo") as file:
-        gib = int(file.readline().split()[1]) / (1 << 20)
-    folder = os.environ.get("TMPDIR", "/tmp")
-    found = subprocess.run(["stat", "-f", "-c", "%T", folder], stdout=subprocess.PIPE)
-    return "%s, %d CPUs, %.0f GiB, Linux %s, %s" % (
-        models[0] if models else platform.machine(),
-        os.cpu_count(),
-        gib,
-        platform.release(),
-        found.stdout.decode().strip(),
-    )
+def last_results():
+    """{subject: its last whole run}, as tests/perf/results.py keeps it."""
+    found = {}
+    for name in subjects():
+        path = os.path.join(KEPT, name + ".json")
+        if os.path.exists(path):
+            with open(path) as file:
+                found[name] = json.load(file)
+    return found
+
+
+def machine_of(kept):
+    """The machine that measured, as one line."""
+    if "machine" not in kept:  # kept by a version that did not note it
+        return "not noted; measure again"
+    line = "%(cpu)s, %(cpus)d CPUs, %(memory_gib)d GiB, Linux %(kernel)s, %(file_system)s"
+    return line % kept["machine"]
 
 
 def page():
@@ -49,16 +51,16 @@ def page():
         "# Performance on a machine without a GPU\n",
         "Written by `./dev bench --write` from the last run of each subject. A figure is a ratio to"
         "\na raw baseline or a peer of the same run.\n",
-        "Machine: %s.\n" % machine(),
     ]
-    for name in subjects():
-        path = os.path.join(KEPT, name + ".json")
-        if not os.path.exists(path):
-            continue
-        with open(path) as file:
-            kept = json.load(file)
+    results = last_results()
+    machines = {machine_of(kept) for kept in results.values()}
+    if len(machines) == 1:
+        parts.append("Machine: %s.\n" % machines.pop())
+    for name, kept in results.items():
         parts.append("## %s\n" % name.capitalize())
         parts.append("`./dev bench %s`, %s: %s.\n" % (name, kept["date"], kept["about"]))
+        if machines:  # they differ
+            parts.append("Machine: %s.\n" % machine_of(kept))
         rows = ["| work | target | figure | |", "|---|---|---|---|"]
         for row in kept["rows"]:
             rows.append("| %(work)s | %(target)s | %(figure)s | %(verdict)s |" % row)

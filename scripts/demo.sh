@@ -4,29 +4,50 @@
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
-if [ "${1:-}" = -h ] || [ "${1:-}" = --help ]; then
+usage() {
     cat <<'TEXT'
 usage: ./dev demo [FILE] [OPTION ...]
+
+  --keep         leave the second file where it is
+  --window SIZE  bytes that go through memory at a time (64MB)
 
 Installs what is missing, builds, reads FILE through the posix backend, moves it through host
 buffers into a second file and verifies the bytes. Prints for each leg the path, GB/s and percent of
 the raw baseline (plain system calls and memcpy, measured in the same run). FILE is only read;
 without one, a file of 256 MiB is made under $TMPDIR and removed again. Options go to nixl-demo.
 TEXT
-    exit 0
-fi
+}
 
+refuse() {
+    echo "demo: $1" >&2
+    exit "${2:-2}"
+}
+
+# What is wrong is refused here, too: building takes minutes.
 file= value=no
 options=()
 for argument in "$@"; do
-    if [ "$value" = no ] && [ "${argument#-}" = "$argument" ] && [ -z "$file" ]; then
-        file=$(realpath -e -- "$argument") || exit 1
+    if [ "$value" = yes ]; then
+        options+=("$argument")
+        value=no
         continue
     fi
-    options+=("$argument")
-    value=no
-    [ "$argument" != --window ] || value=yes # the next argument belongs to it
+    case "$argument" in
+    -h | --help) usage && exit 0 ;;
+    --keep | --no-keep | --window=* | --version) options+=("$argument") ;;
+    --window)
+        options+=("$argument")
+        value=yes # the next argument belongs to it
+        ;;
+    -*) refuse "there is no option $argument; ./dev demo --help lists them" ;;
+    *)
+        [ -z "$file" ] || refuse "\"$argument\" is one argument too many; one FILE is moved"
+        file=$(realpath -e -- "$argument") || exit 1
+        [ -f "$file" ] || refuse "$argument is no regular file" 1
+        ;;
+    esac
 done
+[ "$value" = no ] || refuse "--window needs a value: SIZE"
 "$root/scripts/setup.sh"
 "$root/scripts/build.sh"
 if [ -z "$file" ]; then

@@ -147,18 +147,21 @@ def chosen(steps, names):
 
 
 def main():
+    # The command is part of the name that is shown, so the parser does not see it.
+    group = sys.argv[1] if len(sys.argv) > 1 else ""
+    if group not in ("test", "check"):
+        sys.exit("usage: run_steps.py test|check [ARGUMENT ...]")
     parser = argparse.ArgumentParser(
-        prog="./dev",
+        prog="./dev " + group,
         description=__doc__.split("\n")[0],
         epilog=__doc__.split("\n\n", 1)[1],
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("group", choices=("test", "check"), help=argparse.SUPPRESS)
     parser.add_argument("steps", nargs="*", metavar="STEP", help="only these, and what they need")
     parser.add_argument("--list", action="store_true", help="name the steps and end")
     parser.add_argument("--no-setup", action="store_true", help="do not look for missing packages")
-    arguments = parser.parse_intermixed_args()
-    steps = steps_of(arguments.group)
+    arguments = parser.parse_intermixed_args(sys.argv[2:])
+    steps = steps_of(group)
     if arguments.list:
         for step in steps:
             print("%-18s %s" % (step.name, step.about))

@@ -2,10 +2,14 @@
 """Steps run in the order of their needs, and every way to fail is counted."""
 import contextlib
 import io
+import os
+import subprocess
+import sys
 import tempfile
 import unittest
 
 import run_steps
+import tree
 from steps import Step
 
 
@@ -63,6 +67,32 @@ class Steps(unittest.TestCase):
         steps = [Step("a", "", []), Step("b", "", [], needs=("a",)), Step("c", "", [])]
         self.assertEqual([step.name for step in run_steps.chosen(steps, ["b"])], ["a", "b"])
         self.assertEqual(len(run_steps.chosen(steps, [])), 3)
+
+
+class CommandLine(unittest.TestCase):
+    def run_steps(self, *arguments):
+        program = os.path.join(tree.ROOT, "scripts", "run_steps.py")
+        return subprocess.run(
+            [sys.executable, program] + list(arguments),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            universal_newlines=True,
+        )
+
+    def test_help_and_errors_name_the_command_as_it_is_typed(self):
+        for group in ("test", "check"):
+            usage = self.run_steps(group, "--help")
+            wrong = self.run_steps(group, "--nonsense")
+
+            self.assertEqual((usage.returncode, wrong.returncode), (0, 2))
+            self.assertTrue(usage.stdout.startswith("usage: ./dev %s [" % group), usage.stdout)
+            self.assertIn("./dev %s: error:" % group, wrong.stderr)
+
+    def test_steps_may_stand_on_both_sides_of_options(self):
+        both = self.run_steps("test", "tools", "--no-setup", "scripts", "--list")
+
+        self.assertEqual(both.returncode, 0, both.stderr)
+        self.assertIn("tools", both.stdout)
 
 
 if __name__ == "__main__":

@@ -4,13 +4,18 @@
 import argparse
 import json
 import os
+import platform
+import re
 import statistics
 import subprocess
+import tempfile
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(ROOT, "build")
 KEPT = os.path.join(BUILD, "bench")  # one file per subject, from its last run
+
+GIVEN = argparse.Namespace()  # what the measurement was called with
 
 
 def program(*parts):
@@ -22,6 +27,35 @@ def run_json(command, **options):
     """Runs a program and reads the JSON objects that it prints, one per line."""
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True, **options)
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith(b"{")]
+
+
+def file_system(path):
+    """The type of the file system that `path` is on, "ext4", as the kernel calls it.
+
+    statfs(2) would not do: ext2, ext3 and ext4 have the same number there.
+    """
+    path = os.path.realpath(path)
+    best, kind = "", "unknown"
+    with open("/proc/self/mountinfo") as file:
+        for line in file:
+            before, after = line.split(" - ", 1)
+            point = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal.group(1), 8)),
+                           before.split()[4])
+            inside = path == point or path.startswith(point.rstrip("/") + "/")
+            if inside and len(point) >= len(best):  # of two at one point the later one is seen
+                best, kind = point, after.split()[0]
+    return kind
+
+
+def machine(folder=None):
+    """What measures; `folder`: where scratch files are made, $TMPDIR when there is none."""
+    with open("/proc/cpuinfo") as file:
+        models = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
+    with open("/proc/meminfo") as file:
+        gib = round(int(file.readline().split()[1]) / (1 << 20))
+    return {"cpu": models[0] if models else platform.machine(), "cpus": os.cpu_count(),
+            "memory_gib": gib, "kernel": platform.release(),
+            "file_system": file_system(folder or tempfile.gettempdir())}
 
 
 class Table:
@@ -39,9 +73,14 @@ class Table:
         print("  %-58s %-22s %-34s %s" % (work, target, figure, verdict), flush=True)
 
     def save(self):
+        """Keeps the rows for ./dev bench --write, unless some were left out."""
+        if getattr(GIVEN, "only", None):
+            print("  not kept: --only leaves rows out; --write goes on with the last whole run")
+            return
         os.makedirs(KEPT, exist_ok=True)
         kept = {"subject": self.subject, "about": self.about, "rows": self.rows,
-                "date": time.strftime("%Y-%m-%d")}
+                "date": time.strftime("%Y-%m-%d"),
+                "machine": machine(getattr(GIVEN, "folder", None))}
         with open(os.path.join(KEPT, self.subject + ".json"), "w") as file:
             json.dump(kept, file, indent=1)
 
@@ -49,8 +88,15 @@ class Table:
         return 1 if any(row["verdict"] == "MISSED" for row in self.rows) else 0
 
 
+class Arguments(argparse.ArgumentParser):
+    """Leaves in GIVEN what it has parsed: a table has to know how it was measured."""
+
+    def parse_args(self, args=None, namespace=None):
+        return super().parse_args(args, namespace or GIVEN)
+
+
 def arguments(about):
-    parser = argparse.ArgumentParser(description=about)
+    parser = Arguments(description=about)
     parser.add_argument("--quick", action="store_true", help="fewer repetitions, to try it out")
     return parser
 

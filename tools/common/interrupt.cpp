@@ -4,6 +4,8 @@
 #include <atomic>
 #include <csignal>
 
+#include "common/failure.h"
+
 namespace nixl::tools {
 
 namespace {
@@ -24,5 +26,10 @@ void catch_interrupts() {
 }
 
 bool is_interrupted() noexcept { return interrupted.load(std::memory_order_relaxed); }
+
+void stop_if_interrupted() {
+    if (is_interrupted())
+        throw Failure(EXIT_INTERRUPTED, "interrupted");
+}
 
 } // namespace nixl::tools

@@ -6,5 +6,7 @@ namespace nixl::tools {
 
 void catch_interrupts();
 [[nodiscard]] bool is_interrupted() noexcept;
+/// Throws Failure with EXIT_INTERRUPTED when Ctrl-C was pressed.
+void stop_if_interrupted();
 
 } // namespace nixl::tools

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/scratch_file.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <vector>
@@ -16,8 +17,15 @@ namespace nixl::tools {
 
 namespace {
 
-// Left free, so that a benchmark is not what fills a disk.
-constexpr std::uint64_t RESERVE_BYTES = 64ull << 20;
+// Left free, so that a benchmark is not what fills a disk; less of a small one, to leave it of use.
+constexpr std::uint64_t RESERVE_BYTES = 64ull << 20, SMALL_DISK_SHARE = 8;
+
+struct statvfs disk_of(const std::string& path) {
+    struct statvfs figures {};
+    if (statvfs(path.c_str(), &figures) != 0)
+        throw system_failure("looking for free space in " + path, errno);
+    return figures;
+}
 
 } // namespace
 
@@ -39,20 +47,28 @@ std::string temporary_folder() {
 }
 
 std::uint64_t free_disk_bytes(const std::string& path) {
-    struct statvfs figures {};
-    if (statvfs(path.c_str(), &figures) != 0)
-        throw system_failure("looking for free space in " + path, errno);
+    const struct statvfs figures = disk_of(path);
     return static_cast<std::uint64_t>(figures.f_bavail) * figures.f_frsize;
+}
+
+void check_disk_space(const std::string& folder, std::uint64_t bytes, std::uint64_t held_bytes,
+                      const std::string& advice) {
+    if (bytes <= held_bytes)
+        return;
+    const struct statvfs figures = disk_of(folder);
+    const std::uint64_t unit = figures.f_frsize, free_bytes = figures.f_bavail * unit;
+    const std::uint64_t reserve =
+        std::min(RESERVE_BYTES, figures.f_blocks * unit / SMALL_DISK_SHARE);
+    const std::uint64_t usable = free_bytes > reserve ? free_bytes - reserve : 0;
+    if (bytes - held_bytes > usable)
+        throw Failure(EXIT_ERROR, "a file of " + format_size(bytes) + " does not fit into " +
+                                      folder + ": the most that fits is " +
+                                      format_size(usable + held_bytes) + advice);
 }
 
 ScratchFile::ScratchFile(const std::string& folder, std::uint64_t bytes) {
     const std::string place = folder.empty() ? temporary_folder() : folder;
-    const std::uint64_t free_bytes = free_disk_bytes(place);
-    const std::uint64_t usable = free_bytes > RESERVE_BYTES ? free_bytes - RESERVE_BYTES : 0;
-    if (bytes > usable)
-        throw Failure(EXIT_ERROR, "a file of " + format_size(bytes) + " does not fit into " +
-                                      place + ": the most that fits is " + format_size(usable) +
-                                      "; TMPDIR names another folder");
+    check_disk_space(place, bytes, 0, "; TMPDIR names another folder");
     const std::string pattern = place + "/nixl-XXXXXX";
     std::vector<char> name(pattern.c_str(), pattern.c_str() + pattern.size() + 1);
     Descriptor file(mkostemp(name.data(), O_CLOEXEC));

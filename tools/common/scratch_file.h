@@ -57,5 +57,9 @@ class ScratchFile {
 [[nodiscard]] std::string temporary_folder();
 /// What an ordinary user can still write on the file system of `path`.
 [[nodiscard]] std::uint64_t free_disk_bytes(const std::string& path);
+/// Throws Failure when a file of `bytes` does not fit into `folder`, a reserve left free; what it
+/// has already, `held_bytes`, needs no room. `advice` ends the message.
+void check_disk_space(const std::string& folder, std::uint64_t bytes, std::uint64_t held_bytes,
+                      const std::string& advice);
 
 } // namespace nixl::tools

@@ -33,6 +33,7 @@ constexpr int POISON = 0xA5;
 template <typename Call>
 void whole(Call call, const char* what, std::uint64_t offset, char* memory, std::uint64_t bytes) {
     while (bytes > 0) {
+        stop_if_interrupted(); // here, because a window can be as large as the file
         const ssize_t moved = call(memory, std::min(bytes, CALL_BYTES), static_cast<off_t>(offset));
         if (moved < 0 && errno == EINTR)
             continue;
@@ -64,6 +65,21 @@ std::uint64_t file_bytes(const Descriptor& file, const std::string& path) {
     return static_cast<std::uint64_t>(figures.st_size);
 }
 
+/// What is read, opened without waiting for anything: for the writer of a FIFO, for one.
+Descriptor open_first(const std::string& path) {
+    Descriptor file = open_descriptor(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    char byte = 0;
+    if (file_bytes(file, path) != 0)
+        return file;
+    const ssize_t got = ::pread(file.get(), &byte, 1, 0);
+    if (got < 0)
+        throw system_failure("reading " + path, errno);
+    if (got > 0) // it would pass for an empty one, moved and verified
+        throw Failure(EXIT_ERROR, path + " says that it has 0 bytes and yet has some, as files of "
+                                         "/proc do; copy it and name the copy");
+    return file;
+}
+
 /// Four windows: two that nixl moves through, one for the raw baseline's reads and copies, and one
 /// of bytes that must not be in the second file at the end.
 std::uint64_t window_for(const DemoWish& wish, std::uint64_t bytes) {
@@ -75,7 +91,7 @@ std::uint64_t window_for(const DemoWish& wish, std::uint64_t bytes) {
 class Demo {
   public:
     Demo(const DemoWish& wish)
-        : wish_(wish), first_file_(open_descriptor(wish.file, O_RDONLY)),
+        : wish_(wish), first_file_(open_first(wish.file)),
           bytes_(file_bytes(first_file_, wish.file)), window_(window_for(wish, bytes_)),
           second_("", bytes_), second_file_(open_descriptor(second_.path(), O_RDWR)),
           first_(window_), middle_(window_), spare_(window_), poison_(window_), crew_(RAW_THREADS) {
@@ -125,8 +141,6 @@ class Demo {
         const std::uint64_t windows = (bytes_ + window_ - 1) / window_;
         const unsigned turns = windows <= 4 ? 7 : windows <= 16 ? 3 : 1;
         for (std::uint64_t at = 0; at < bytes_; at += window_) {
-            if (is_interrupted())
-                throw Failure(EXIT_INTERRUPTED, "interrupted");
             const std::uint64_t bytes = std::min(window_, bytes_ - at);
             move_window(file, first, middle, target, at, bytes, turns);
         }

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "common/clock.h"
+#include "common/interrupt.h"
 #include "common/json_reader.h"
 #include "common/text.h"
 #include "common/units.h"
@@ -82,6 +83,7 @@ void Leg::move_window(const Buffer& source, std::uint64_t source_offset, const B
         into.push_back(static_cast<double>(now_ns() - start_ns));
     };
     for (unsigned turn = 0; turn < turns; ++turn) {
+        stop_if_interrupted();
         timed(plain[0], [&] { raw(0, bytes); });
         timed(plain[1], [&] {
             crew.run([&](unsigned thread) { share(bytes, thread, crew.threads(), raw); });

@@ -85,6 +85,17 @@ void add_library(const CommandLine& line, std::vector<Section>& sections) {
         sections.push_back(config_section(context, line.is_on("config")));
 }
 
+/// Who has a wrong setting needs to see the settings: they are shown without it, and it is marked.
+void add_config_despite_errors(std::vector<Section>& sections) {
+    try {
+        const std::vector<Refused> refused = refused_variables();
+        const Context context = open_without(refused);
+        sections.push_back(config_section(context, true, refused));
+    } catch (const NIXLException&) {
+        // No single variable is what is wrong; the error that led here is told already.
+    }
+}
+
 bool wants_library(const CommandLine& line) {
     for (const char* option : {"system", "paths", "backends", "plugins", "capabilities", "config"})
         if (line.is_on(option))
@@ -116,6 +127,8 @@ int show(const CommandLine& line) {
             code = line.is_on("system") ? EXIT_OK : EXIT_ERROR;
             std::fprintf(stderr, "nixl-info: %s\n", error.what());
             sections.push_back({"error", {{"library", error.what(), ""}}, ""});
+            if (line.is_on("config"))
+                add_config_despite_errors(sections);
         }
     }
     if (line.is_on("check")) {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sections about the library: its own reports, laid out for people.
+#include <algorithm>
+
 #include <nixl/context.hpp>
 
 #include "common/json_reader.h"
@@ -15,6 +17,12 @@ std::string reasons_of(const Json& entry) {
     for (const auto& [unused, reason] : entry["reasons"].members())
         reasons.push_back(reason.text());
     return joined(reasons, "; ");
+}
+
+bool is_variable_of(const Json& setting, const std::string& name) {
+    const std::vector<std::string> aliases = split(setting["aliases"].text(), ',');
+    return setting["environment"].text() == name ||
+           std::find(aliases.begin(), aliases.end(), name) != aliases.end();
 }
 
 } // namespace
@@ -75,7 +83,7 @@ Section capabilities_section(nixl_context context) {
     return section;
 }
 
-Section config_section(nixl_context context, bool all) {
+Section config_section(nixl_context context, bool all, const std::vector<Refused>& refused) {
     Section section{"config", {}, report("config", context)};
     const Json settings = Json::read(section.json);
     for (const auto& [unused, setting] : settings.members()) {
@@ -86,7 +94,11 @@ Section config_section(nixl_context context, bool all) {
         text += " (" + origin;
         if (!setting["environment"].text().empty())
             text += ", " + setting["environment"].text();
-        section.add(setting["name"].text(), text + ")");
+        text += ")";
+        for (const Refused& one : refused)
+            if (is_variable_of(setting, one.variable))
+                text += " <- WRONG: " + one.reason;
+        section.add(setting["name"].text(), text);
     }
     if (section.facts.empty())
         section.add("all", "as by default; nixl-info --config lists them");

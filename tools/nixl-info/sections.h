@@ -6,6 +6,7 @@
 
 #include <nixl/nixl_c.h>
 
+#include "nixl-info/refused.h"
 #include "nixl-info/sheet.h"
 
 namespace nixl::tools {
@@ -18,7 +19,8 @@ void add_system(std::vector<Section>& sections);
 [[nodiscard]] Section plugins_section(nixl_context context);
 [[nodiscard]] Section paths_section(nixl_context context);
 [[nodiscard]] Section capabilities_section(nixl_context context);
-/// `all` false: what differs from the defaults.
-[[nodiscard]] Section config_section(nixl_context context, bool all);
+/// `all` false: what differs from the defaults. `refused` are marked.
+[[nodiscard]] Section config_section(nixl_context context, bool all,
+                                     const std::vector<Refused>& refused = {});
 
 } // namespace nixl::tools

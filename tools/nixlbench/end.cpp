@@ -37,6 +37,32 @@ bool exists(const std::string& path, struct stat& figures) {
     return ::stat(path.c_str(), &figures) == 0;
 }
 
+void check_target(const EndWish& wish, bool there, const struct stat& figures,
+                  std::uint64_t bytes) {
+    const bool block = there && S_ISBLK(figures.st_mode);
+    if (there && !wish.overwrite && (block || figures.st_size != 0))
+        throw Failure(EXIT_ERROR, wish.path + " exists; --overwrite allows writing to it");
+    if (block)
+        return;
+    const std::uint64_t held_bytes = there ? std::uint64_t(figures.st_blocks) * 512 : 0;
+    const std::string folder = std::filesystem::path(wish.path).parent_path().string();
+    check_disk_space(folder.empty() ? "." : folder, bytes, held_bytes,
+                     "; --dst-path names another file");
+}
+
+/// `error`: of looking at the path, where nothing is there.
+void check_source(const std::string& path, bool there, int error, const struct stat& figures,
+                  std::uint64_t bytes) {
+    if (!there)
+        throw Failure(EXIT_ERROR, system_failure("--src-path " + path, error).what() +
+                                      std::string("; name a file to read, or a folder, where a "
+                                                  "temporary one is made"));
+    if (!S_ISBLK(figures.st_mode) && static_cast<std::uint64_t>(figures.st_size) < bytes)
+        throw Failure(EXIT_ERROR, path + " has " + format_size(std::uint64_t(figures.st_size)) +
+                                      ", which is less than the " + format_size(bytes) +
+                                      " to read");
+}
+
 } // namespace
 
 EndKind parse_end_kind(const std::string& text, const std::string& option) {
@@ -92,26 +118,25 @@ void End::open_file(Role role, std::uint64_t bytes, nixl_context context) {
     const bool target = role == Role::TARGET;
     path_ = wish_.path;
     const bool there = !path_.empty() && exists(path_, figures);
+    const int error = errno; // of a path that is not there
     const bool block = there && S_ISBLK(figures.st_mode);
+    if (there && !block && !S_ISREG(figures.st_mode) && !S_ISDIR(figures.st_mode))
+        throw Failure(EXIT_ERROR, path_ + " is neither a file nor a block device nor a folder");
     OpenMode mode = wish_.direct ? OpenMode::DIRECT : OpenMode::READ_WRITE;
     if (path_.empty() || (there && S_ISDIR(figures.st_mode))) {
         scratch_.emplace(path_, bytes);
         path_ = scratch_->path();
     } else if (target) {
-        if (there && !wish_.overwrite && (block || figures.st_size != 0))
-            throw Failure(EXIT_ERROR, path_ + " exists; --overwrite allows writing to it");
+        check_target(wish_, there, figures, bytes);
         if (!there)
-            mode = mode | OpenMode::CREATE;
+            mode = mode | OpenMode::CREATE; // a symbolic link to nothing; else main() made it
         mode = block ? mode | OpenMode::FORCE : mode;
     } else {
         is_given_ = true;
         mode = mode | OpenMode::READ_ONLY;
-        if (there && !block && static_cast<std::uint64_t>(figures.st_size) < bytes)
-            throw Failure(EXIT_ERROR,
-                          path_ + " has " + format_size(std::uint64_t(figures.st_size)) +
-                              ", which is less than the " + format_size(bytes) + " to read");
+        check_source(path_, there, error, figures, bytes);
     }
-    // The library opens first: it creates what is missing and says best what is wrong.
+    // The library opens first: it says best what is wrong.
     buffer_ = block ? Buffer::open_block(path_, mode, 0, bytes, context)
                     : Buffer::open_file(path_, mode, 0, bytes, context);
     const int flags = is_given_ ? O_RDONLY : O_RDWR;

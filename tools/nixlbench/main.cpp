@@ -11,6 +11,7 @@
 #include "common/failure.h"
 #include "common/interrupt.h"
 #include "common/options.h"
+#include "nixlbench/made_file.h"
 #include "nixlbench/measure.h"
 #include "nixlbench/plan.h"
 #include "nixlbench/report.h"
@@ -26,7 +27,7 @@ Context open_context(const Plan& plan) {
     return Context(config);
 }
 
-void measure_all(const Plan& plan, Outcome& outcome) {
+void measure_sizes(const Plan& plan, Outcome& outcome) {
     const Context context = open_context(plan);
     for (const NamedSize& size : plan.sizes) {
         outcome.results.push_back(measure(plan, size, context));
@@ -45,6 +46,15 @@ void measure_all(const Plan& plan, Outcome& outcome) {
             return;
         }
     }
+}
+
+void measure_all(Plan plan, Outcome& outcome) {
+    MadeFile made(plan.target.kind == EndKind::FILE ? plan.target.path : "");
+    if (made.is_made())
+        plan.target.overwrite = true; // each size of a sweep writes to the file of the first
+    measure_sizes(plan, outcome);
+    if (outcome.code == EXIT_OK)
+        made.keep();
 }
 
 bool skips_what_is_missing() {

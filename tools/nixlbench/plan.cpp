@@ -33,7 +33,8 @@ constexpr Option TABLE[] = {
     {"src-path", "PATH", "",
      "file or block device to read, or a folder for a temporary file [a temporary file in "
      "$TMPDIR]"},
-    {"dst-path", "PATH", "", "the same for the target; a file that is made here stays"},
+    {"dst-path", "PATH", "",
+     "the same for the target; a file that is made here stays when the run ends well"},
     {"overwrite", nullptr, "no", "an existing --dst-path may be written to"},
     {"direct", nullptr, "no", "files bypass the page cache"},
     {"backend", "NAME", "",

@@ -89,6 +89,58 @@ class Files(ProgramTest):
         self.assert_runs(self.bench("--overwrite", *arguments))
         self.assertEqual(os.path.getsize(self.path("precious")), 65536)
 
+    def test_target_that_a_run_makes_stays_and_serves_all_sizes_of_a_sweep(self):
+        target = self.path("new")
+
+        self.assert_runs(self.bench("--dst-path", target, "--size", "4K,64K", "--iterations", "3"))
+
+        self.assertEqual(os.path.getsize(target), 65536)
+        done = self.bench("--dst-path", target, "--size", "4K", "--iterations", "3")
+        self.assertEqual(done.code, 1)
+        self.assertIn("--overwrite", done.err)
+        self.assertTrue(os.path.exists(target))
+
+    def test_target_larger_than_the_disk_is_refused_and_not_left_behind(self):
+        source, target = self.path("sparse"), self.path("new")
+        disk = os.statvfs(self.folder)
+        size = disk.f_bavail * disk.f_frsize + (1 << 30)
+        with open(source, "wb") as file:
+            file.truncate(size)
+        arguments = ("--src-path", source, "--dst-path", target, "--size", str(size))
+
+        done = self.bench(*arguments)
+
+        self.assertEqual(done.code, 1)
+        self.assertIn("does not fit into " + self.folder, done.err)
+        self.assertRegex(done.err, "the most that fits is [0-9.]+ .B; --dst-path names")
+        self.assertEqual(os.listdir(self.folder), ["sparse"])
+        with open(target, "wb"):
+            pass  # one that is there grows by as much, and is not this run's to take away
+        self.assertIn("does not fit", self.bench(*arguments).err)
+        self.assertTrue(os.path.exists(target))
+
+    def test_target_that_a_failed_run_made_is_removed_and_only_that(self):
+        for name, made in (("new", True), ("empty", False)):
+            with self.subTest(name=name):
+                target = self.path(name)
+                if not made:
+                    with open(target, "wb"):
+                        pass
+
+                done = self.bench("--dst-path", target, "--size", "64K,1MB", "--iterations", "3",
+                                  "--overwrite", NIXL_DECORATORS="fault:posix",
+                                  NIXL_FAULT_ERROR_RATE="1")
+
+                self.assertEqual(done.code, 1, done.out + done.err)
+                self.assertEqual(os.path.exists(target), not made)
+
+    def test_target_with_wrong_bytes_is_not_left_behind(self):
+        done = self.bench("--dst-path", self.path("new"), "--size", "64K", "--iterations", "3",
+                          NIXL_NULL_ENABLE="1")
+
+        self.assertEqual(done.code, 4, done.out + done.err)
+        self.assert_folder_is_empty()
+
     def test_file_larger_than_the_disk_names_the_most_that_fits(self):
         done = self.bench("--src-type", "file", "--dst-type", "file", "--size", "900TB")
 
@@ -99,11 +151,31 @@ class Files(ProgramTest):
     def test_missing_file_and_folder_are_named(self):
         done = self.bench("--src-path", "/nonexistent/file", "--size", "4K")
         self.assertEqual(done.code, 1)
-        self.assertIn("/nonexistent/file", done.err)
+        self.assertIn("--src-path /nonexistent/file: No such file", done.err)
+
+        done = self.bench("--dst-path", "/nonexistent/file", "--size", "4K")
+        self.assertEqual(done.code, 1)
+        self.assertIn("--dst-path /nonexistent/file: No such file", done.err)
 
         done = self.bench("--dst-type", "file", "--size", "4K", TMPDIR="/nonexistent")
         self.assertEqual(done.code, 1)
         self.assertIn("/nonexistent", done.err)
+
+
+    def test_advice_is_what_the_tools_user_can_do(self):
+        for option in ("--src-path", "--dst-path"):
+            done = self.bench(option, self.path("missing/file"), "--size", "4K")
+
+            self.assertEqual(done.code, 1)
+            self.assertNotIn("NIXL_BUFFER", done.err)
+
+    def test_what_is_no_file_is_named(self):
+        os.mkfifo(self.path("fifo"))
+        for option in ("--src-path", "--dst-path"):
+            done = self.bench(option, self.path("fifo"), "--size", "4K")
+
+            self.assertEqual(done.code, 1)
+            self.assertIn("neither a file nor", done.err)
 
 
 class WrongBytes(ProgramTest):
@@ -190,6 +262,20 @@ class Interruption(ProgramTest):
 
         self.assertEqual(process.returncode, 130)
         self.assertLess(time.monotonic() - begin, 10)
+
+    def test_control_c_leaves_no_target_that_the_run_made(self):
+        terminal, child_end = pty.openpty()
+        self.addCleanup(os.close, terminal)
+        process = self.start("--dst-path", self.path("new"), "--size", "1MB", "--duration", "10m",
+                             stderr=child_end)
+        os.close(child_end)
+        self.wait_until_it_measures(terminal)
+
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=LIMIT_S)
+
+        self.assertEqual(process.returncode, 130)
+        self.assert_folder_is_empty()
 
     def signals_caught(self, path):
         with open(path) as file:

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""nixl-demo."""
+"""nixl-demo, and ./dev demo, which builds before it runs it."""
 
 import os
 import re
+import shutil
+import signal
+import subprocess
+import time
 import unittest
 
-from programs import ProgramTest
+from programs import LIMIT_S, ROOT, ProgramTest, clean_environment, program
 
 
 class Demo(ProgramTest):
@@ -61,6 +65,45 @@ class Demo(ProgramTest):
         self.assertEqual(done.code, 1)
         self.assertIn("differs at byte 0", done.err)
 
+    def test_fifo_is_refused_at_once(self):
+        os.mkfifo(self.path("fifo"))
+
+        done = self.demo(self.path("fifo"))  # nobody will ever write into it
+
+        self.assertEqual(done.code, 1)
+        self.assertIn("is no regular file", done.err)
+
+    def test_file_of_the_kernel_that_only_looks_empty_is_refused(self):
+        done = self.demo("/proc/cpuinfo")
+
+        self.assertEqual(done.code, 1)
+        self.assertIn("/proc/cpuinfo says that it has 0 bytes and yet has some", done.err)
+        self.assertNotIn("verified", done.out)
+
+    def test_control_c_ends_it_within_a_window(self):
+        size = 128 << 20
+        with open(self.path("input"), "wb") as file:
+            file.truncate(size)
+        process = subprocess.Popen(
+            [program("nixl-demo"), self.path("input"), "--window", "1GB"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env=clean_environment({"TMPDIR": self.folder}))
+        deadline = time.monotonic() + LIMIT_S
+        # The only window has been begun once half of it was read, and seven turns follow.
+        while self.bytes_read(process.pid) < size // 2:
+            self.assertLess(time.monotonic(), deadline)
+            self.assertIsNone(process.poll())
+
+        process.send_signal(signal.SIGINT)
+        out, error = process.communicate(timeout=LIMIT_S)
+
+        self.assertEqual(process.returncode, 130, out + error)
+        self.assertEqual(os.listdir(self.folder), ["input"])
+
+    def bytes_read(self, process):
+        with open("/proc/%d/io" % process) as file:
+            return int(file.readline().split()[1])
+
     def test_wrong_use_is_named(self):
         for arguments, word in (((self.path("missing"),), "No such file"),
                                 ((self.folder,), "regular"), ((), "name a file"),
@@ -69,6 +112,61 @@ class Demo(ProgramTest):
                 done = self.demo(*arguments)
                 self.assertIn(done.code, (1, 2))
                 self.assertIn(word, done.err)
+
+
+class DevDemo(ProgramTest):
+    """scripts/demo.sh, in a tree where installing and building only leave a mark."""
+
+    def setUp(self):
+        super().setUp()
+        for name in ("scripts", "build/tools"):
+            os.makedirs(self.path(name))
+        shutil.copy(os.path.join(ROOT, "scripts", "demo.sh"), self.path("scripts"))
+        for name, text in (("scripts/setup.sh", "touch '%s'" % self.path("set up")),
+                           ("scripts/build.sh", "true"),
+                           ("build/tools/nixl-demo", 'printf "[%s]" "$@"')):
+            with open(self.path(name), "w") as file:
+                file.write("#!/bin/sh\n%s\n" % text)
+            os.chmod(self.path(name), 0o755)
+        with open(self.path("input"), "w") as file:
+            file.write("x")
+
+    def dev_demo(self, *arguments):
+        return subprocess.run(["bash", self.path("scripts/demo.sh")] + list(arguments),
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=LIMIT_S,
+                              stdin=subprocess.DEVNULL, universal_newlines=True)
+
+    def test_wrong_use_is_refused_before_anything_is_built(self):
+        os.mkfifo(self.path("fifo"))
+        for arguments, code, words in (
+            (("--nonsense",), 2, "no option --nonsense"),
+            ((self.path("input"), "--wndow", "4K"), 2, "no option --wndow"),
+            ((self.path("input"), "--window"), 2, "--window needs a value"),
+            ((self.path("input"), self.path("input")), 2, "one argument too many"),
+            ((self.path("missing"),), 1, "No such file"),
+            ((self.path("fifo"),), 1, "is no regular file"),
+            ((self.folder,), 1, "is no regular file"),
+        ):
+            with self.subTest(arguments=arguments):
+                done = self.dev_demo(*arguments)
+                self.assertEqual(done.returncode, code, done.stderr)
+                self.assertIn(words, done.stderr)
+                self.assertFalse(os.path.exists(self.path("set up")))
+
+    def test_options_and_file_reach_the_program_in_any_order(self):
+        for arguments in (("--keep", "--window", "4K", "input"), ("input", "--keep", "--window",
+                                                                  "4K")):
+            arguments = [self.path(a) if a == "input" else a for a in arguments]
+            done = self.dev_demo(*arguments)
+            self.assertEqual(done.stdout, "[%s][--keep][--window][4K]" % self.path("input"))
+            self.assertTrue(os.path.exists(self.path("set up")))
+
+    def test_help_installs_and_builds_nothing(self):
+        done = self.dev_demo(self.path("input"), "--help")
+
+        self.assertEqual(done.returncode, 0)
+        self.assertTrue(done.stdout.startswith("usage: ./dev demo [FILE]"))
+        self.assertFalse(os.path.exists(self.path("set up")))
 
 
 if __name__ == "__main__":

@@ -73,6 +73,47 @@ class Info(ProgramTest):
         self.assertRegex(done.out, r"(?m)^  chunk_size +2097152 \(environment, NIXL_CHUNK_SIZE\)")
         self.assertRegex(done.out, r"(?m)^  pool_size .*\(default, NIXL_POOL_SIZE\)")
 
+    def test_config_lists_the_settings_even_where_some_are_wrong(self):
+        """Proves: S-201"""
+        with open(self.path("settings"), "w") as file:
+            file.write("workers = many\n")
+        for name, value, setting, words in (
+            ("NIXL_LANES", "abc", "lanes", "decimal digits"),
+            ("NIXL_BACKEND", "steam", "backend", "posix"),
+            ("NIXL_TELEMETRY_ENABLE", "maybe", "enable_telemetry", "yes/no"),  # an alias
+            ("NIXL_DECORATORS", "fog", "decorators", "fault:posix"),
+            ("NIXL_CONFIG_FILE", self.path("settings"), "config_file", "settings:1: workers"),
+        ):
+            with self.subTest(name=name):
+                done = self.info("--config", **{name: value, "NIXL_CHUNK_SIZE": "2MB"})
+
+                self.assertEqual(done.code, 1)
+                text = " ".join(done.out.split())
+                self.assertRegex(text, r" %s \S+ \(default, NIXL_\w+\) <- WRONG: " % setting)
+                self.assertIn(words, text)
+                self.assertEqual(text.count("WRONG"), 1)
+                self.assertIn("chunk_size 2097152 (environment, NIXL_CHUNK_SIZE)", text)
+
+    def test_config_marks_every_wrong_setting(self):
+        """Proves: S-201"""
+        done = self.info("--config", NIXL_LANES="abc", NIXL_WORKERS="-1")
+
+        self.assertEqual(done.out.count("WRONG"), 2, done.out)
+
+    def test_check_judges_the_settings_as_they_are_after_config_went_on_without(self):
+        """Proves: S-201"""
+        done = self.info("--config", "--check", NIXL_LANES="abc")
+
+        self.assertEqual(done.code, 1)
+        self.assertRegex(done.out, r"(?m)^  FAIL  library ")
+
+    def test_hint_of_check_leads_to_the_setting(self):
+        """Proves: S-201"""
+        environment = {"NIXL_LANES": "abc"}
+
+        self.assertIn("nixl-info --config", self.info("--check", **environment).out)
+        self.assertIn("\n  lanes ", self.info("--config", **environment).out)
+
     def test_paths_name_the_engine_or_the_reason(self):
         """Proves: S-201"""
         done = self.info("--paths")
