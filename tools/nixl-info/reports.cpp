@@ -25,6 +25,22 @@ bool is_variable_of(const Json& setting, const std::string& name) {
            std::find(aliases.begin(), aliases.end(), name) != aliases.end();
 }
 
+/// Durations in the largest unit that gives a whole number: the library tells nanoseconds.
+std::string value_of(const Json& setting) {
+    const std::string& text = setting["value"].text();
+    const size_t digits = text.find_first_not_of("0123456789");
+    if (setting["type"].text() != "duration" || text.substr(std::min(digits, text.size())) != "ns")
+        return text;
+    const std::uint64_t number = std::stoull(text);
+    for (const auto& [unit, nanoseconds] :
+         {std::pair<const char*, std::uint64_t>{"s", 1'000'000'000},
+          {"ms", 1'000'000},
+          {"us", 1'000}})
+        if (number % nanoseconds == 0)
+            return std::to_string(number / nanoseconds) + unit;
+    return text;
+}
+
 } // namespace
 
 Section backends_section(nixl_context context) {
@@ -90,7 +106,7 @@ Section config_section(nixl_context context, bool all, const std::vector<Refused
         const std::string& origin = setting["origin"].text();
         if (!all && origin == "default")
             continue;
-        std::string text = setting["value"].text().empty() ? "-" : setting["value"].text();
+        std::string text = setting["value"].text().empty() ? "-" : value_of(setting);
         text += " (" + origin;
         if (!setting["environment"].text().empty())
             text += ", " + setting["environment"].text();

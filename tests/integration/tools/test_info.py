@@ -73,6 +73,13 @@ class Info(ProgramTest):
         self.assertRegex(done.out, r"(?m)^  chunk_size +2097152 \(environment, NIXL_CHUNK_SIZE\)")
         self.assertRegex(done.out, r"(?m)^  pool_size .*\(default, NIXL_POOL_SIZE\)")
 
+    def test_config_tells_durations_as_people_write_them(self):
+        """Proves: S-201"""
+        for given, shown in (("1500ms", "1500ms"), ("1.5m", "90s"), ("12500us", "12500us")):
+            with self.subTest(given):
+                done = self.info("--config", NIXL_DRAIN_TIMEOUT=given)
+                self.assertRegex(done.out, r"drain_timeout +%s \(" % shown)
+
     def test_config_lists_the_settings_even_where_some_are_wrong(self):
         """Proves: S-201"""
         with open(self.path("settings"), "w") as file:
