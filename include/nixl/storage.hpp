@@ -3,8 +3,8 @@
 #pragma once
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <memory>
@@ -82,6 +82,27 @@ inline void sync_folder(const std::filesystem::path& folder) {
         throw_system(folder.string(), error);
 }
 
+/// Makes an empty file that no other writer has: by chance, as containers that share a folder have
+/// the same numbers of processes. Short, as names may be as long as the system allows.
+inline std::string new_temporary(const std::filesystem::path& folder, const char* suffix) {
+    constexpr int NAMES_TRIED = 16; // each is taken with a chance of one in 2^64
+    for (int attempt = 1;; ++attempt) {
+        unsigned long long number = 0;
+        char name[20] = "";
+        if (::getentropy(&number, sizeof number) != 0)
+            throw_system("getentropy", errno);
+        std::snprintf(name, sizeof name, ".%016llx", number);
+        const std::string path = (folder / (std::string(name) + suffix)).string();
+        const int made = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (made >= 0) {
+            ::close(made);
+            return path;
+        }
+        if (errno != EEXIST || attempt == NAMES_TRIED)
+            throw_system(path, errno);
+    }
+}
+
 } // namespace detail
 
 /// Byte strings under names in a directory. Threads: any; writers of one name replace each other.
@@ -98,14 +119,10 @@ class FileBackend {
     std::size_t write(const std::string& name, const Buffer& data) {
         const std::filesystem::path path = path_of(name, false);
         make_folder(path.parent_path());
-        static std::atomic<unsigned> number{0};
-        const std::string temporary =
-            (path.parent_path() /
-             ('.' + std::to_string(::getpid()) + '.' + std::to_string(++number) + TEMPORARY))
-                .string(); // short, as names may be as long as the system allows
+        const std::string temporary = detail::new_temporary(path.parent_path(), TEMPORARY);
         try {
-            Buffer target = Buffer::open_file(temporary, OpenMode::CREATE | OpenMode::TRUNCATE, 0,
-                                              data.size(), context_);
+            Buffer target =
+                Buffer::open_file(temporary, OpenMode::CREATE, 0, data.size(), context_);
             if (data.size() != 0)
                 transfer(data, target);
             target.flush();

@@ -54,10 +54,26 @@ def until(condition, seconds=20.0):
     return True
 
 
-def child(code, *arguments, env=None, check=True, timeout=120, python=None):
-    """Runs Python code in a process of its own; returns the finished process with its output."""
+def _environment():
+    """Where a process of its own finds the package."""
     environment = dict(os.environ)
     environment.setdefault("PYTHONPATH", os.path.dirname(os.path.dirname(nixl.__file__)))
+    return environment
+
+
+def started(code, *arguments, within=()):
+    """Python code that runs in a process of its own, with pipes to and from it.
+
+    ``within`` is the command that starts it.
+    """
+    return subprocess.Popen(
+        list(within) + [sys.executable, "-c", code] + list(arguments), stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE, universal_newlines=True, env=_environment())
+
+
+def child(code, *arguments, env=None, check=True, timeout=120, python=None):
+    """Runs Python code in a process of its own; returns the finished process with its output."""
+    environment = _environment()
     environment.update(env or {})
     process = subprocess.run(
         [python or sys.executable, "-c", code] + list(arguments), stdout=subprocess.PIPE,

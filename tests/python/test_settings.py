@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Settings, telemetry and log lines."""
 
+import os
 import re
 import threading
 import time
@@ -67,6 +68,24 @@ class Configure(Case):
         process = child(code, env={"NIXL_PIPELINE_CHUNKS": "9", "NIXL_CHUNK_SIZE": "2MB"})
 
         self.assertEqual(process.stdout, "argument environment default\n")
+
+    def test_values_and_defaults_are_of_one_type_and_unit(self):
+        """Proves: S-068"""
+        code = ("import nixl\n"
+                "for name, row in nixl.get_config().items():\n"
+                "    if row.origin == 'default': assert row.value == row.default, (name, row)\n"
+                "    assert type(row.value) is type(row.default), (name, row)\n")
+        child(code, env={name: "" for name in os.environ if name.startswith("NIXL_") and name not in
+                         ("NIXL_LIBRARY", "NIXL_PYTHON_HOT")})
+        for given, seconds in (("200ms", 0.2), (1.5, 1.5), (0, 0.0), ("2m", 120.0)):
+            nixl.configure(drain_timeout=given)
+            row = nixl.get_config()["drain_timeout"]
+            self.assertEqual((row.value, row.default), (seconds, 5.0))
+            nixl.configure(drain_timeout=row.value)  # it is taken back as it is
+            self.assertEqual(nixl.get_config()["drain_timeout"], row)
+        self.assertEqual(nixl.get_config()["chunk_size"].default, 1 << 20)
+        self.assertEqual(nixl.get_config()["fault.error_rate"].value, 0.0)
+        self.assertIsNone(nixl.get_config()["memcpy.stream_bytes"].value)
 
     def test_secrets_are_masked(self):
         """Proves: S-220"""

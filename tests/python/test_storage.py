@@ -3,11 +3,14 @@
 
 import os
 import pathlib
+import shutil
+import subprocess
 import threading
 import unittest
+import unittest.mock
 
 import nixl
-from support import Case, child, needs_numpy, numpy
+from support import Case, child, needs_numpy, numpy, started
 
 
 class Files(Case):
@@ -183,6 +186,48 @@ class Files(Case):
             thread.join()
         self.assertEqual(wrong, [])
         self.assertEqual(os.listdir(store.path), ["x"])
+
+    def test_writers_with_one_process_number_do_not_mix(self):
+        """Proves: S-098"""
+        # As two containers over one folder: both are process 1 and write for the first time.
+        code = (
+            "import nixl, os, sys\n"
+            "if os.getpid() != 1: os.getpid = lambda: 1\n"  # no name spaces are permitted here
+            "real, data = os.replace, sys.argv[2].encode() * 70000\n"
+            "def replace(source, target):\n"  # all is written, and the other one starts
+            "    print('written', flush=True); sys.stdin.readline(); real(source, target)\n"
+            "os.replace = replace\n"
+            "nixl.FileBackend(sys.argv[1], durable=False).write(sys.argv[2], data)\n")
+        within = ("unshare", "--pid", "--fork")
+        if not shutil.which("unshare") or subprocess.call(
+                within + ("true",), stderr=subprocess.DEVNULL):
+            within = ()
+        writers = [started(code, self.store.path, name, within=within) for name in "ab"]
+        said = [writer.stdout.readline() for writer in writers]
+        left = [writer.communicate("go on\n", timeout=60)[0] for writer in writers]
+
+        self.assertEqual((said, left), (["written\n"] * 2, [""] * 2))
+        self.assertEqual([writer.returncode for writer in writers], [0, 0])
+        for name in "ab":
+            self.assertEqual(self.store.read(name), name.encode() * 70000)
+        self.assertEqual(self.store.list(), ["a", "b"])
+
+    def test_a_temporary_name_that_is_taken_is_not_used(self):
+        """Proves: S-098"""
+        names = [b"\0" * 8, b"\0" * 8, b"\1" * 8]
+        taken = os.path.join(self.store.path, ".%s.nixl-tmp" % names[0].hex())
+        with open(taken, "wb") as file:
+            file.write(b"of another writer")
+        with unittest.mock.patch("os.urandom", lambda size: names.pop(0)):
+            self.store.write("x", b"1")
+
+        self.assertEqual((names, self.store.read("x"), self.store.list()), ([], b"1", ["x"]))
+        with open(taken, "rb") as file:
+            self.assertEqual(file.read(), b"of another writer")
+        with unittest.mock.patch("os.urandom", bytes):  # the same for ever: it gives up
+            with self.assertRaises(nixl.NIXLError):
+                self.store.write("x", b"2")
+        self.assertEqual(self.store.read("x"), b"1")
 
     def test_no_permission(self):
         """Proves: S-097 S-098"""
@@ -460,8 +505,6 @@ class Blocks(Case):
 
     def test_a_device_with_a_file_system_is_refused(self):
         """Proves: C-27"""
-        import shutil
-        import subprocess
         if shutil.which("mkfs.ext4") is None:
             self.skipTest("needs mkfs.ext4")
         with open(self.path, "wb") as file:
@@ -482,8 +525,6 @@ class Blocks(Case):
         self.assertEqual(self.content()[3 * 4096:5 * 4096], b"z" * 8192)
 
     def loop_device(self):
-        import shutil
-        import subprocess
         if os.geteuid() != 0 or shutil.which("losetup") is None:
             self.skipTest("needs root and losetup")
         made = subprocess.run(["losetup", "--find", "--show", self.path], stdout=subprocess.PIPE,

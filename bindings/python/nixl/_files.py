@@ -12,7 +12,7 @@ from ._transfer import transfer
 
 DIRECT, CREATE, TRUNCATE, FORCE = 2, 4, 8, 16
 _TEMPORARY = ".nixl-tmp"
-_numbers = iter(range(1, 1 << 62))
+_NAMES_TRIED = 16  # each is taken with a chance of one in 2^64
 
 
 def open_storage(path, kind, offset, size, flags):
@@ -104,11 +104,9 @@ class FileBackend:
         source = data if isinstance(data, Buffer) else Buffer.from_host(data)
         folder = os.path.dirname(path)
         _make_folder(folder)
-        # Short, as names may be as long as the system allows.
-        temporary = os.path.join(
-            folder, ".%d.%d%s" % (os.getpid(), next(_numbers), _TEMPORARY))
+        temporary = _new_temporary(folder)
         try:
-            with open_storage(temporary, FILE, 0, source._size, CREATE | TRUNCATE) as target:
+            with open_storage(temporary, FILE, 0, source._size, CREATE) as target:
                 if source._size:
                     moved(source, target)
                 if self.durable:
@@ -314,10 +312,12 @@ def _from_os(path, error):
     text = "%s: %s" % (path, error.strerror)
     if isinstance(error, FileNotFoundError):
         return _errors.NotFoundError(text, detail=error.errno)
-    if isinstance(error, PermissionError):
+    if isinstance(error, PermissionError) or error.errno == errno.EROFS:
         return _errors.PermissionDeniedError(text, detail=error.errno)
     if error.errno == errno.ENAMETOOLONG:
         return _errors.InvalidArgumentError(text, detail=error.errno)
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return _errors.LimitError(text, detail=error.errno, retryable=True)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return _errors.NoSpaceError(text, detail=error.errno)
     return _errors.InputOutputError(text, detail=error.errno or 0)
@@ -328,6 +328,22 @@ def _make_folder(folder):
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
         raise _from_os(folder, error) from None
+
+
+def _new_temporary(folder):
+    """Makes an empty file that no other writer has.
+
+    Numbers of processes would not do for that: containers that share the store have the same.
+    """
+    for attempt in range(1, _NAMES_TRIED + 1):
+        # Short, as names may be as long as the system allows.
+        path = os.path.join(folder, ".%s%s" % (os.urandom(8).hex(), _TEMPORARY))
+        try:
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
+            return path
+        except OSError as error:
+            if not isinstance(error, FileExistsError) or attempt == _NAMES_TRIED:
+                raise _from_os(path, error) from None
 
 
 def _remove_quietly(path):

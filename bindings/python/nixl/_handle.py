@@ -2,6 +2,7 @@
 """The handle of a transfer: waiting for it, asking it, and what remains when it is dropped."""
 
 import ctypes
+import time
 
 from . import _calls, _errors, _runtime, _watch
 from ._enums import TransferStatus
@@ -236,9 +237,11 @@ class OwnTransfer(Transfer):
 
 
 def _live_transfers():
-    """Handles that exist. Slow, for when all request slots are taken and for finalize()."""
+    """Handles that exist, but for those of the process that this one was forked from. Slow, for
+    when all request slots are taken and for finalize()."""
     import gc
-    return [thing for thing in gc.get_objects() if isinstance(thing, Transfer)]
+    return [thing for thing in gc.get_objects()
+            if isinstance(thing, Transfer) and not _runtime.is_foreign(thing._context)]
 
 
 def settle_finished():
@@ -246,30 +249,43 @@ def settle_finished():
     return sum(transfer._settle() for transfer in _live_transfers())
 
 
+class _DrainTime:
+    """The setting drain_timeout: one time for all that wait while the library is closed."""
+
+    whole = end = None  # seconds; read at the first use, as mostly nothing has to be waited for
+
+    def left(self):
+        """Seconds."""
+        if self.end is None:
+            from . import _settings
+            self.whole = _settings.setting("drain_timeout")
+            self.end = time.monotonic() + self.whole
+        return max(0.0, self.end - time.monotonic())
+
+
 def _settle_before_close():
     """The library forgets requests when it closes; handles shall still know how they ended.
 
     Of a failure that nobody can have looked at by now, nobody may ever hear.
+
+    Returns:
+        When something was waited for: how many seconds the library may still wait, and how many it
+        may when it is not closed after all.
     """
-    import time
-    end = None
+    drain_time = _DrainTime()
     for transfer in _live_transfers():
         if transfer._code is None and transfer._request and transfer._context == (
                 _runtime.context()):
-            if end is None:
-                end = time.monotonic() + _drain_seconds()
-            transfer.wait(max(0.0, end - time.monotonic()))
+            transfer.wait(drain_time.left())
             if transfer._code is not None and "callback" not in (transfer._extra or ()):
                 _watch.tell(transfer)
         if transfer._request and transfer._context == _runtime.context():
             transfer._settle()
-    _watch.drain(_drain_seconds)
-
-
-def _drain_seconds():
-    from . import _settings
-    value = _settings.setting("drain_timeout")
-    return value / 1e9 if isinstance(value, int) else 5.0
+    _watch.drain(drain_time.left)
+    if drain_time.end is None:
+        return None
+    # The library cancels what it has waited for, and gives that a tenth of its time to come back.
+    return max(drain_time.left(), drain_time.whole / 10), drain_time.whole
 
 
 _runtime.before_close.append(_settle_before_close)

@@ -167,7 +167,11 @@ class PostedTransfer(Transfer):
 
     def _copy(self):
         self.exception()
-        self._more()["bytes_done"] = self.bytes_done
+        try:
+            done = self.bytes_done
+        except _errors.NIXLError:  # closing ended it: the library knows nothing of it any more
+            done = 0
+        self._more()["bytes_done"] = done
 
     @property
     def bytes_done(self):

@@ -18,7 +18,7 @@ _registered = False
 _telemetry = None  # asked for before the context was open
 pending = {}  # settings given to configure() before the context was open
 at_fork = []  # functions that forget what belongs to threads of the parent
-before_close = []  # functions that settle what would not survive the close
+before_close = []  # functions that settle what would not survive the close; see _finalize()
 views = {}  # by id: weak references of arrays over memory that the library owns
 
 
@@ -117,7 +117,8 @@ def initialize(backend=None, enable_gpu=None, log_level=None, **settings):
             of this and ``NIXL_LOG_LEVEL`` counts. **settings: Any other setting that ``nixl-info
             --config`` lists.
 
-    Set up already, it is content when every setting given here has that value.
+    Set up already, it is content when every setting given here has that value. The child of a fork
+    starts anew: what the parent has made is refused there.
 
     Raises:
         AlreadyExistsError: One of them has another value; ``finalize()`` first.
@@ -134,7 +135,7 @@ def initialize(backend=None, enable_gpu=None, log_level=None, **settings):
             array, count = setting_array(given)
             handle = ctypes.c_uint64()
             _errors.check(functions["default_open"](array, count, ctypes.byref(handle)))
-            _context = handle.value  # another one in a forked child
+            _context = handle.value  # another one when code in C has closed it
         else:
             _open(given)
 
@@ -168,9 +169,10 @@ def _finalize(warn):
         if not _context or _closing:
             return
         _closing = True
+    drain = None
     try:
         for settle in before_close:
-            settle()
+            drain = settle() or drain
     except BaseException:  # Ctrl-C: it stays open
         _closing = False
         raise
@@ -182,16 +184,19 @@ def _finalize(warn):
         left = len(views)
         _closing_waits_for_views = left != 0
     if not left:
-        _close(context)
+        _close(context, drain)
     elif warn:
         from . import _log
         _log.say("warning", "finalize: %d arrays or tensors still use memory of nixl; closing "
                  "when the last one is gone", left)
 
 
-def _close(context):
+def _close(context, drain=None):
+    """``drain``: how many seconds the library may wait, and how many if it refuses to close."""
     global _context
     from . import _log
+    if drain is not None:
+        _set_drain_timeout(context, drain[0])
     status = functions["default_close"]()
     with _lock:
         if status in (_errors.OK, _errors.STALE):
@@ -200,7 +205,15 @@ def _close(context):
             return
         if not _context:
             _context = context  # refused: it is open still
-    raise _errors.last(status)
+    error = _errors.last(status)
+    if drain is not None:
+        _set_drain_timeout(context, drain[1])
+    raise error
+
+
+def _set_drain_timeout(context, seconds):
+    array, count = setting_array({"drain_timeout": "%dns" % round(seconds * 1e9)})
+    functions["context_configure"](context, array, count)  # fails when it is closed already
 
 
 def view_gone():
@@ -244,11 +257,15 @@ def is_foreign(context):
 
 def _after_fork():
     # The lock may have been held by a thread that does not exist here. The library itself answers
-    # calls on the parent's context with a clear error in the child.
-    global _lock, _closing
+    # calls on the parent's context with a clear error in the child, which opens one of its own.
+    global _lock, _closing, _closing_waits_for_views, _context
+    from . import _log
     _lock = RLock()
-    _closing = False
+    _closing = _closing_waits_for_views = False
+    views.clear()  # nothing of the parent's is closed here, so nothing waits for them
+    _log.detach()  # the parent's thread that reads the lines is not here
     if _context:
         _foreign.add(_context)
+        _context = 0
     for forget in at_fork:
         forget()

@@ -3,6 +3,7 @@
 
 import collections
 import ctypes
+import re
 
 from . import _errors, _log, _runtime
 from ._library import functions
@@ -69,16 +70,25 @@ def _try_settings(settings):
     functions["context_close"](handle)
 
 
+_BYTES = {"": 1, "B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
+_NANOSECONDS = {"ns": 1, "us": 1000, "ms": 1000000, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
+
+
 def _typed(kind, text):
+    """The Python form of a value or a default as the library writes it."""
     kind = kind.upper()
     if kind == "BOOL":
         return text == "true"
-    if kind in ("INTEGER", "SIZE", "DURATION"):
-        try:
-            return int(text)
-        except ValueError:
-            return text
-    return text
+    if kind not in ("INTEGER", "SIZE", "DURATION", "FRACTION"):
+        return text
+    if not text:
+        return None  # chosen by the part that uses it
+    if kind == "FRACTION":
+        return float(text)
+    number, unit = re.match(r"([\d.]+)(\D*)$", text).groups()
+    if kind == "DURATION":
+        return float(number) * _NANOSECONDS[unit] / 1e9
+    return int(number) * _BYTES[unit]
 
 
 def rows():
@@ -100,6 +110,9 @@ def rows():
 
 def get_config():
     """Every setting with its effective value and where that came from.
+
+    Values and defaults are what ``configure()`` takes: sizes are whole numbers of bytes, durations
+    and fractions decimal numbers, durations in seconds. None is chosen by the part that uses it.
 
     Returns:
         A dict from name to ``Setting(value, origin, default, environment, help)``.

@@ -39,8 +39,28 @@ def ends(src, dst, plan=False):
     if not isinstance(dst, Buffer):
         if not src._handle:
             raise _errors.StaleError("src: the buffer was freed", hint="make a new one")
+        _check_current(src, src)  # before the target is made
         dst = dst._nixl_plan(src._size) if plan else dst._nixl_target(src._size, given)
+    if src._context is not dst._context:
+        check_contexts(src, dst)
     return src, dst
+
+
+def check_contexts(src, dst):
+    """Raises when the ends are of two contexts: in one, the other's handle may name any buffer."""
+    if src._context != dst._context:
+        _check_current(src, dst)
+        raise _errors.InvalidArgumentError("src and dst are of two contexts")
+
+
+def _check_current(src, dst):
+    """Raises, with the library's own reason, when one is of a context that is not open here."""
+    for buffer in (src, dst):
+        if not _runtime.is_current(buffer._context):
+            try:
+                buffer._describe()
+            except _errors.NIXLError as error:
+                raise refused(src, dst, error) from None
 
 
 def prepare_target(dst):
@@ -137,6 +157,7 @@ def _started(src, dst, start):
 _settings_read = {}  # what was read once, forgotten by configure() and finalize()
 forget_settings = _settings_read.clear
 _runtime.before_close.append(forget_settings)
+_runtime.at_fork.append(forget_settings)
 
 
 def _setting(name):
@@ -164,7 +185,8 @@ def transfer(src, dst, *, deadline=None, stream=None, path_policy=None):
             handle tells it instead).
         NIXLError: The call is wrong; nothing has moved.
     """
-    if src.__class__ is not Buffer or dst.__class__ is not Buffer:
+    if src.__class__ is not Buffer or dst.__class__ is not Buffer or (
+            src._context is not dst._context):
         src, dst = ends(src, dst)
         simple = src.__class__ is Buffer and dst.__class__ is Buffer
     else:
@@ -242,6 +264,7 @@ def explain(src, dst, size=None):
 
 def transfer_range(src, src_offset, dst, dst_offset, size):
     """The finished transfer of a part of one Buffer to a part of another."""
+    check_contexts(src, dst)
     request = ctypes.c_uint64()
     status = functions["request_create_range"](
         src._context, src._handle, src_offset, dst._handle, dst_offset, size, ctypes.byref(request))

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -48,6 +49,17 @@ TEST_F(ApiStorage, BadNames_areRefused) {
     for (const char* name : {"", "../x", "/etc/x", "a/../../x", "a//b", ".", "a/", "x.nixl-tmp"})
         EXPECT_THROW(store.write(name, "1", 1), nixl::NIXLException) << name;
     EXPECT_TRUE(store.list().empty());
+}
+
+// Containers that share a folder have the same process numbers, and the same numbers of writes.
+TEST_F(ApiStorage, TemporaryNames_areNotOfTheProcess) {
+    const std::string path = nixl::detail::new_temporary(folder_, ".x");
+    EXPECT_EQ(std::filesystem::file_size(path), 0u);
+    EXPECT_EQ(path.find(std::to_string(::getpid()) + "."), std::string::npos);
+    std::set<std::string> names{path};
+    for (int i = 0; i < 100; ++i)
+        EXPECT_TRUE(names.insert(nixl::detail::new_temporary(folder_, ".x")).second);
+    EXPECT_THROW((void)nixl::detail::new_temporary(folder_ + "/none", ".x"), nixl::NIXLException);
 }
 
 // Proves: S-164
