@@ -27,7 +27,8 @@ template <typename T, uint32_t CHUNK = 256> class SlotMap {
     static constexpr uint32_t MAX_CHUNKS = 4096;
 
     explicit SlotMap(uint32_t limit)
-        : limit_(limit < CHUNK * MAX_CHUNKS ? limit : CHUNK * MAX_CHUNKS) {}
+        : limit_(limit < CHUNK * MAX_CHUNKS ? limit : CHUNK * MAX_CHUNKS),
+          first_generation_(next_first_generation()) {}
 
     /// A free slot, or nullptr when `limit` are taken. Allocates only when the table grows.
     [[nodiscard]] T* take() noexcept {
@@ -83,6 +84,12 @@ template <typename T, uint32_t CHUNK = 256> class SlotMap {
     }
 
   private:
+    /// Far from that of any other table, so that a handle of a context that was closed is stale in
+    /// the next one as well. (Multiples of 2^32 over the golden ratio lie evenly; even: free.)
+    static uint32_t next_first_generation() noexcept {
+        static std::atomic<uint32_t> tables{0};
+        return (tables.fetch_add(1) * 0x9E3779B1u) & ~1u;
+    }
     bool grow() noexcept;
 
     /// Puts the chain first .. last in front of the free list.
@@ -99,6 +106,7 @@ template <typename T, uint32_t CHUNK = 256> class SlotMap {
     std::atomic<uint64_t> free_{0}; // {changes, index + 1 of the first free slot}
     std::atomic<uint32_t> size_{0};
     const uint32_t limit_;
+    const uint32_t first_generation_;
     std::atomic<T*> chunks_[MAX_CHUNKS] = {};
     // allow(hot): the table grows rarely.
     std::mutex growing_;
@@ -120,6 +128,7 @@ template <typename T, uint32_t CHUNK> bool SlotMap<T, CHUNK>::grow() noexcept {
         return false;
     for (uint32_t i = 0; i < count; ++i) {
         chunk[i].index = size + i;
+        chunk[i].generation.store(first_generation_, std::memory_order_relaxed);
         chunk[i].next_free.store(size + i + 2, std::memory_order_relaxed); // one-based
     }
     chunks_[size / CHUNK].store(chunk.release(), std::memory_order_release);

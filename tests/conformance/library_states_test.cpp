@@ -159,17 +159,21 @@ TEST_F(LibraryStates, HandlesOfAClosedContext_areStale) {
     EXPECT_EQ(nixl_context_close({UINT32_MAX, 1}), NIXL_INVALID_ARGUMENT);
 
     Session next; // most likely in the same slot: the old handles stay stale
+    const nixl_buffer namesake = next.wrap(source_);
+    const Transfer again = next.request(namesake, next.wrap(target_));
     EXPECT_EQ(nixl_request_poll(context, request), NIXL_STALE);
+    EXPECT_EQ(nixl_request_poll(next.context(), request), NIXL_STALE);
+    EXPECT_EQ(namesake.index, buffer.index);
+    EXPECT_EQ(nixl_buffer_free(next.context(), buffer, 0), NIXL_STALE);
 }
 
 TEST_F(LibraryStates, BufferOfAnotherContext_isNotTakenForItsNamesake) {
     Session one, other;
-    Bytes more(10);
-    (void)one.wrap(more);
     const nixl_buffer foreign = one.wrap(source_);
-    const nixl_buffer own = other.wrap(target_); // the table of `other` has one entry only
+    const nixl_buffer own = other.wrap(target_);
     nixl_request request{};
 
+    ASSERT_EQ(foreign.index, own.index);
     EXPECT_EQ(nixl_request_create(other.context(), foreign, own, &request), NIXL_STALE);
 }
 
