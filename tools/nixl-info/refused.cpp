@@ -51,7 +51,8 @@ template <typename Wanted> std::vector<Variable> variables(Wanted is_wanted) {
 
 std::vector<Refused> refused_variables() {
     std::vector<Refused> refused;
-    for (const auto& [name, unused] : variables([](const std::string&) { return true; })) {
+    for (const Variable& one : variables([](const std::string&) { return true; })) {
+        const std::string& name = one.first; // C++17 does not capture parts of a pair
         const Hidden others(variables([&](const std::string& other) { return other != name; }));
         try {
             const Context context;
