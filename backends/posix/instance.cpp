@@ -125,8 +125,8 @@ void Instance::enter_file(Region& region) {
     if (!region.is_storage)
         return;
     File& file = files_[region.file_identity()];
-    file.threads.outer = &devices_[region.file_identity().first];
-    ++file.regions;
+    if (file.regions++ == 0) // nobody looks at it yet
+        file.threads.outer = &devices_[region.file_identity().first];
     if (region.writes_in_turn && file.written_regions++ == 0)
         ++written_files_;
     region.file = &file;
