@@ -21,10 +21,8 @@ int64_t transfer(const Operation& operation) noexcept {
         return -ECANCELED;
     const auto offset = static_cast<off_t>(operation.file_offset);
     const auto count = static_cast<int>(operation.call_vectors());
-    const uint64_t whole_bytes = operation.vectors->iov_len;
     // A contiguous operation that goes on alone has all its elements in one vector.
-    const iovec one = {operation.vectors->iov_base,
-                       count == 1 ? operation.call_bytes() : whole_bytes};
+    const iovec one = {operation.vectors->iov_base, operation.call_bytes()};
     const iovec* const vectors = count == 1 ? &one : operation.vectors;
     for (;;) {
         const ssize_t moved = operation.is_write ? ::pwritev(operation.fd(), vectors, count, offset)

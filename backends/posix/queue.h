@@ -25,10 +25,9 @@ struct QueueParts {
     uint32_t number; ///< of the queue in `waiting`
 };
 
-// How long assist() sleeps at most, and how many results end it sooner. Being woken for each one
+// How long assist() sleeps at most. A crowd of results ends it sooner: being woken for each one
 // costs more than half of the CPU time of small operations.
 inline constexpr int64_t ASSIST_NS = 100'000;
-constexpr uint32_t assist_results(uint32_t in_flight) noexcept { return in_flight / 8 + 1; }
 
 /// Threads: one driver at a time; attached() and detaching() come from any other thread meanwhile.
 class Queue {

@@ -14,6 +14,9 @@ namespace {
 
 constexpr uint64_t CANCEL_RESULT = UINT64_MAX; // user_data of cancel requests
 
+// The part of what is in the kernel whose results end assist().
+constexpr uint32_t ASSIST_PART_OF_DEPTH = 8;
+
 // Operations given to the kernel by one call. It starts the device when it has taken the last one,
 // so a full queue in one call leaves the device idle for as long as the call takes.
 constexpr uint32_t SUBMIT_OPS = 8;
@@ -255,7 +258,7 @@ int UringQueue::assist() noexcept {
         return 0;
     __kernel_timespec limit = {0, ASSIST_NS};
     io_uring_cqe* cqe = nullptr;
-    const uint32_t wanted = assist_results(in_kernel);
+    const uint32_t wanted = in_kernel / ASSIST_PART_OF_DEPTH + 1;
     if (io_uring_wait_cqes(&ring, &cqe, wanted, &limit, nullptr) == -EINTR)
         return 2;
     return io_uring_cq_ready(&ring) > 0 ? 1 : 0;
