@@ -93,7 +93,7 @@ struct Region {
     }
 
     /// Tells and counts that an element cannot go through direct_fd, once per region and cause as a
-    /// WARN. Not for the end of a file, which nobody can align.
+    /// WARN, as long as its owner may. Not for the end of a file, which nobody can align.
     void tell_cached(uint64_t offset, uint64_t length, const void* memory) const noexcept;
 
     /// Whether a write may start there. At or behind the limit on file sizes (RLIMIT_FSIZE) the

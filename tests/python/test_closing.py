@@ -13,7 +13,7 @@ from support import Case, child
 class Closing(Case):
     def test_drain_timeout_is_one_time_for_all_that_wait(self):
         """Proves: S-057"""
-        seconds = 0.5
+        seconds = 2  # long beside what a busy machine adds
         self.use_faults(hold_rate="1")
         nixl.configure(drain_timeout=seconds)
         ends = nixl.Buffer.allocate_host(64), nixl.Buffer.allocate_host(64)
