@@ -9,6 +9,7 @@
 
 #include "tests/conformance/session.h"
 #include "tests/support/quarantine.h"
+#include "tests/support/thread_state.h"
 
 namespace nixl::test {
 namespace {
@@ -288,7 +289,14 @@ TEST_F(LibraryWaits, ForkWhileAThreadWaits_theChildOpensAndClosesItsOwn) {
     Session session(held_posix());
     const Transfer transfer = session.request(session.file(file_.text()), session.wrap(first_));
     ASSERT_EQ(transfer.post(), NIXL_OK);
-    std::thread waiter([&] { EXPECT_TRUE(is_over(transfer.wait())); });
+    std::atomic<pid_t> id{0};
+    std::thread waiter([&] {
+        id.store(thread_id());
+        EXPECT_TRUE(is_over(transfer.wait()));
+    });
+    while (id.load() == 0)
+        std::this_thread::yield();
+    EXPECT_TRUE(wait_until_asleep(id.load()));
 
     const std::string failed = in_child([&]() -> std::string {
         if (nixl_context_close(session.context()) != NIXL_OK)

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/support/child.h"
 
+#include <csignal>
+
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -54,6 +57,7 @@ std::string in_child(const std::function<std::string()>& body) {
     const int parts_before = running() != nullptr ? running()->total_part_count() : 0;
     const pid_t child = ::fork();
     if (child == 0) {
+        ::prctl(PR_SET_PDEATHSIG, SIGKILL); // a parent that hangs is ended by its deadline
         std::string text = body();
         // A child that found something wrong has not skipped.
         if (const std::string failures = failures_from(parts_before); !failures.empty())
