@@ -14,9 +14,6 @@ namespace {
 // does not wait for a long one. Large enough to keep sequential transfers sequential.
 constexpr uint32_t TURN_OPS = 32;
 
-// A split read takes three calls, one of them into the kernel's slow path for cold pages.
-constexpr uint64_t MIN_DIRECT_MIDDLE_BYTES = 64u << 10;
-
 nixl_status status_of(int error) noexcept {
     // The descriptor is open, so this is a write to one opened for reading, or the reverse.
     if (error == EBADF)
@@ -30,7 +27,7 @@ Flow::Flow(uint32_t depth_ops, uint64_t merge_bytes, WaitingQueues& waiting, uin
     : depth_ops_(depth_ops), merge_bytes_(merge_bytes), waiting_(waiting), number_(number),
       operations_(depth_ops), vectors_(size_t{depth_ops} * MAX_VECTORS),
       free_operations_(depth_ops), ended_(depth_ops), again_(depth_ops), spans_(MAX_SPANS),
-      free_operation_count_(depth_ops), turns_(size_t{depth_ops} * 2) {
+      free_operation_count_(depth_ops), turns_(depth_ops) {
     for (uint32_t i = 0; i < depth_ops; ++i)
         free_operations_[i] = depth_ops - 1 - i;
     for (uint32_t i = 0; i < MAX_SPANS; ++i)
@@ -54,28 +51,12 @@ Operation* Flow::next() noexcept {
     if (again_count_ > 0)
         if (Operation* const operation = next_again())
             return operation;
-    while (waiting_count_ == 0 && free_operation_count_ > 0) {
+    while (free_operation_count_ > 0) {
         const uint32_t number = first_startable();
         if (number == NO_SPAN)
             return nullptr;
-        Span& span = spans_[number];
-        Operation& operation = operations_[free_operations_[--free_operation_count_]];
-        operation.vectors = &vectors_[size_t{this->number(operation)} * MAX_VECTORS];
-        operation.span = number;
-        ++span.operations;
-        fill(operation, span);
-        if (span.cursor.done()) {
-            unqueue(number);
-        } else if (++span.turn_ops >= TURN_OPS && span.after != NO_SPAN) {
-            span.turn_ops = 0;
-            unqueue(number);
-            queue_last(number);
-        }
-        if (operation.error != 0) {
-            ended_[ended_count_++] = this->number(operation);
-            continue;
-        }
-        if (start(operation))
+        Operation& operation = take_from(number);
+        if (operation.error == 0 && start(operation))
             return &operation;
         if (operation.error != 0)
             end(operation, operation.error);
@@ -85,49 +66,52 @@ Operation* Flow::next() noexcept {
     return nullptr;
 }
 
+/// A new operation with the span's next elements.
+Operation& Flow::take_from(uint32_t number) noexcept {
+    Span& span = spans_[number];
+    Operation& operation = operations_[free_operations_[--free_operation_count_]];
+    operation.vectors = &vectors_[size_t{this->number(operation)} * MAX_VECTORS];
+    operation.span = number;
+    ++span.operations;
+    operation.begin(span.cursor);
+    do
+        span.cursor.next();
+    while (!span.cursor.done() && operation.join(Element::at(span.cursor), merge_bytes_));
+    if (span.cursor.done()) {
+        unqueue(number);
+    } else if (++span.turn_ops >= TURN_OPS && span.after != NO_SPAN) {
+        span.turn_ops = 0;
+        unqueue(number);
+        queue_last(number);
+    }
+    return operation;
+}
+
 uint32_t Flow::first_startable() const noexcept {
     uint32_t number = first_queued_;
     // collect() had no room for a cancelled one yet.
-    while (number != NO_SPAN && (spans_[number].is_cancelled || waits_for_turn(spans_[number])))
+    while (number != NO_SPAN && (spans_[number].is_cancelled || has_to_wait(spans_[number])))
         number = spans_[number].after;
     return number;
 }
 
-/// Whether its next element is a write that would hold more of the depth than it may: a file gets
-/// half of it, and all files of a device three times as much as they leave to the others.
-bool Flow::waits_for_turn(const Span& span) const noexcept {
-    const uint32_t of_file = std::max(depth_ops_ / 2, 1u), of_device = 3 * free_operation_count_;
-    if (turns_in_all_ < std::min(of_file, of_device))
+/// Whether its next element is a write that would only take up a part of the depth: behind others
+/// of its file that wait for direct ones, or that wait for their turns.
+bool Flow::has_to_wait(const Span& span) const noexcept {
+    if (waiting_count_ == 0 && !turns_.may_be_full(free_operation_count_))
         return false;
-    const Element element = element_at(span.cursor);
-    if (!element.is_valid || !element.is_write || !element.storage->writes_in_turn)
+    const Element element = Element::at(span.cursor);
+    if (!element.is_valid || !element.is_write)
         return false;
-    const ThreadPool::Group& file = element.storage->file->threads;
-    return turns_of(file) >= of_file || turns_of(*file.outer) >= of_device;
+    const File& file = *element.storage->file;
+    return (waiting_count_ > 0 && is_waiting_for(file)) ||
+           (element.storage->writes_in_turn && turns_.are_full(file, free_operation_count_));
 }
 
-uint32_t Flow::turns_of(const ThreadPool::Group& group) const noexcept {
-    for (uint32_t i = 0; i < turn_group_count_; ++i)
-        if (turns_[i].group == &group)
-            return turns_[i].operations;
-    return 0;
-}
-
-void Flow::begin_turn(const ThreadPool::Group& group) noexcept {
-    uint32_t i = 0;
-    while (i < turn_group_count_ && turns_[i].group != &group)
-        ++i;
-    if (i == turn_group_count_)
-        turns_[turn_group_count_++] = {&group, 0};
-    ++turns_[i].operations;
-}
-
-void Flow::end_turn(const ThreadPool::Group& group) noexcept {
-    uint32_t i = 0;
-    while (turns_[i].group != &group)
-        ++i;
-    if (--turns_[i].operations == 0)
-        turns_[i] = turns_[--turn_group_count_];
+bool Flow::is_waiting_for(const File& file) const noexcept {
+    return std::any_of(again_.begin(), again_.begin() + again_count_, [&](uint32_t number) {
+        return operations_[number].is_waiting && operations_[number].storage->file == &file;
+    });
 }
 
 Operation* Flow::next_again() noexcept {
@@ -152,121 +136,10 @@ Operation* Flow::next_again() noexcept {
     return found;
 }
 
-Flow::Element Flow::element_at(const sdk::OpCursor& cursor) noexcept {
-    const nixl_region_pair& pair = cursor.pair();
-    const uint64_t source = cursor.source_offset(), target = cursor.target_offset();
-    Element element = {};
-    element.bytes = cursor.bytes();
-    element.is_write = pair.target.base == nullptr;
-    element.is_valid = element.is_write != (pair.source.base == nullptr);
-    const nixl_region& storage = element.is_write ? pair.target : pair.source;
-    const nixl_region& memory = element.is_write ? pair.source : pair.target;
-    element.storage = static_cast<const Region*>(storage.registration);
-    element.memory = static_cast<const Region*>(memory.registration);
-    if (!element.is_valid || element.storage == nullptr || !element.storage->is_storage) {
-        element.is_valid = false;
-        return element;
-    }
-    element.file_offset = element.storage->file_offset + (element.is_write ? target : source);
-    element.address = static_cast<std::byte*>(memory.base) + (element.is_write ? source : target);
-    return element;
-}
-
-void Flow::fill(Operation& operation, Span& span) noexcept {
-    const Element first = element_at(span.cursor);
-    operation.storage = first.storage;
-    operation.memory = first.memory;
-    operation.vectors[0] = {first.address, first.bytes};
-    operation.file_offset = first.file_offset;
-    operation.element_bytes = first.bytes;
-    operation.first_element = span.cursor.element();
-    operation.element_count = 1;
-    operation.error = first.is_valid ? 0 : EOPNOTSUPP;
-    operation.is_write = first.is_write;
-    operation.is_scattered = operation.is_direct = operation.is_alone = false;
-    operation.is_waiting = operation.holds_phase = false;
-    operation.part_bytes = operation.moved_bytes = 0;
-    operation.is_aligned =
-        first.is_valid &&
-        first.storage->may_go_direct(first.file_offset, first.bytes, first.address, first.is_write);
-    operation.is_split = first.is_valid && !operation.is_aligned && may_split(first);
-    span.cursor.next();
-    if (!first.is_valid || operation.is_split)
-        return;
-    if (!operation.is_aligned && first.storage->direct_fd >= 0)
-        first.storage->tell_cached(first.file_offset, first.bytes, first.address);
-    while (!span.cursor.done() && join(operation, element_at(span.cursor)))
-        span.cursor.next();
-}
-
-bool Flow::join(Operation& operation, const Element& element) const noexcept {
-    const uint64_t joined_bytes = operation.element_count * operation.element_bytes;
-    if (joined_bytes + element.bytes > merge_bytes_ || element.bytes != operation.element_bytes ||
-        !element.is_valid || element.storage != operation.storage ||
-        element.is_write != operation.is_write ||
-        element.file_offset != operation.file_offset + joined_bytes ||
-        operation.is_aligned != element.storage->may_go_direct(element.file_offset, element.bytes,
-                                                               element.address, element.is_write) ||
-        (!operation.is_aligned && may_split(element)))
-        return false;
-    const auto* const first = static_cast<std::byte*>(operation.vectors[0].iov_base);
-    if (!operation.is_scattered && element.address == first + joined_bytes) {
-        operation.vectors[0].iov_len += element.bytes;
-    } else {
-        if (operation.element_count >= MAX_VECTORS)
-            return false;
-        if (!operation.is_scattered) { // from one piece to one piece per element
-            auto* const address = static_cast<std::byte*>(operation.vectors[0].iov_base);
-            for (uint32_t i = 0; i < operation.element_count; ++i)
-                operation.vectors[i] = {address + i * operation.element_bytes,
-                                        operation.element_bytes};
-            operation.is_scattered = true;
-        }
-        operation.vectors[operation.element_count] = {element.address, element.bytes};
-    }
-    ++operation.element_count;
-    if (!operation.is_aligned && element.storage->direct_fd >= 0)
-        element.storage->tell_cached(element.file_offset, element.bytes, element.address);
-    return true;
-}
-
-/// Whether an element that may not go direct as a whole has a middle that is worth it. Writes are
-/// left whole: a cached end would keep all direct writes of the file waiting, see WritePhase.
-bool Flow::may_split(const Element& element) noexcept {
-    const Region& storage = *element.storage;
-    if (element.is_write || storage.direct_fd < 0 || element.bytes < MIN_DIRECT_MIDDLE_BYTES)
-        return false;
-    const uint64_t align = storage.direct_offset_align_bytes;
-    const uint64_t head = (0 - element.file_offset) & (align - 1);
-    const uint64_t tail = (element.file_offset + element.bytes) & (align - 1);
-    return (head | tail) != 0 && element.bytes >= MIN_DIRECT_MIDDLE_BYTES + head + tail &&
-           (reinterpret_cast<uintptr_t>(element.address + head) &
-            (storage.direct_memory_align_bytes - 1)) == 0;
-}
-
-/// The next call of a split element: up to the first aligned place, from there to the last one, or
-/// what is behind it.
-void Flow::choose_part(Operation& operation) noexcept {
-    const Region& storage = *operation.storage;
-    const uint64_t align = storage.direct_offset_align_bytes;
-    const uint64_t left = operation.element_bytes - operation.moved_bytes;
-    const uint64_t head = (0 - operation.file_offset) & (align - 1);
-    operation.part_bytes = head != 0 ? std::min(head, left) : left & ~(align - 1);
-    operation.is_aligned = false;
-    if (head == 0 && operation.part_bytes != 0)
-        operation.is_aligned =
-            storage.may_go_direct(operation.file_offset, operation.part_bytes,
-                                  operation.vectors->iov_base, operation.is_write);
-    if (head == 0 && !operation.is_aligned) { // the tail, or a middle that the file's end cuts
-        operation.part_bytes = left;
-        operation.is_split = false;
-    }
-}
-
 /// False: it has to wait for direct writes in flight, or has an error.
 bool Flow::start(Operation& operation) noexcept {
     if (operation.is_split)
-        choose_part(operation);
+        operation.choose_part();
     if (operation.is_write && !operation.storage->may_write_at(operation.file_offset)) {
         operation.error = EFBIG;
         return false;
@@ -279,11 +152,8 @@ bool Flow::start(Operation& operation) noexcept {
     ++in_kernel_;
     operation.takes_turns =
         operation.is_write && !operation.is_direct && operation.storage->writes_in_turn;
-    if (operation.takes_turns) {
-        ++turns_in_all_;
-        begin_turn(operation.storage->file->threads);
-        begin_turn(*operation.storage->file->threads.outer);
-    }
+    if (operation.takes_turns)
+        turns_.begin(*operation.storage->file);
     operation.is_brisk = operation.is_direct && operation.is_small();
     brisk_in_kernel_ += operation.is_brisk ? 1 : 0;
     operation.is_in_kernel = true;
@@ -324,11 +194,8 @@ void Flow::leave_phase(Operation& operation) noexcept {
 
 void Flow::leave_kernel(Operation& operation) noexcept {
     --in_kernel_;
-    if (operation.takes_turns) {
-        --turns_in_all_;
-        end_turn(operation.storage->file->threads);
-        end_turn(*operation.storage->file->threads.outer);
-    }
+    if (operation.takes_turns)
+        turns_.end(*operation.storage->file);
     brisk_in_kernel_ -= operation.is_brisk ? 1 : 0;
     operation.is_in_kernel = false;
 }
@@ -369,10 +236,7 @@ void Flow::finish(Operation& operation, int64_t result, Sink& sink) noexcept {
 
 void Flow::finish_part(Operation& operation, uint64_t moved, Sink& sink) noexcept {
     const bool is_short = moved < operation.part_bytes;
-    operation.moved_bytes += moved;
-    operation.file_offset += moved;
-    operation.vectors->iov_base = static_cast<std::byte*>(operation.vectors->iov_base) + moved;
-    operation.vectors->iov_len -= moved;
+    operation.skip_bytes(moved);
     const bool is_whole = operation.moved_bytes == operation.element_bytes;
     if (!is_short && !is_whole) {
         again(operation);
@@ -420,20 +284,11 @@ void Flow::finish_failed(Operation& operation, int error, Sink& sink) noexcept {
 
 /// `count` elements at the front are completed.
 void Flow::finish_elements(Operation& operation, uint32_t count) noexcept {
-    operation.element_count -= count;
-    if (operation.element_count == 0) {
+    if (count == operation.element_count) {
         release(operation);
         return;
     }
-    operation.first_element += count;
-    operation.file_offset += count * operation.element_bytes;
-    if (operation.is_scattered) {
-        operation.vectors += count;
-    } else {
-        operation.vectors->iov_base =
-            static_cast<std::byte*>(operation.vectors->iov_base) + count * operation.element_bytes;
-        operation.vectors->iov_len -= count * operation.element_bytes;
-    }
+    operation.skip_elements(count);
     again(operation);
 }
 

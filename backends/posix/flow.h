@@ -3,68 +3,19 @@
 // and from their results to completions. HOT
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <vector>
 
-#include <sys/uio.h>
-
 #include <nixl/sdk/op_cursor.hpp>
 
-#include "region.h"
+#include "operation.h"
 #include "sink.h"
+#include "turns.h"
 #include "waiting_queues.h"
 
 namespace nixl::core::posix {
 
-inline constexpr uint32_t MAX_SPANS = 256;  // open submit() calls of one queue
-inline constexpr uint32_t MAX_VECTORS = 64; // pieces of memory of one kernel operation
-
-// Results of operations up to this size follow each other within some 10 us at full depth.
-inline constexpr uint64_t SMALL_BYTES = 32u << 10;
-
-class BlockingCalls;
-
-/// One kernel operation: one element, or neighbours in the file that are moved by one call.
-struct Operation {
-    const Region* storage;
-    const Region* memory; ///< of the first element; may be nullptr
-    iovec* vectors; ///< of the elements that are left; one entry while the memory is contiguous
-    uint64_t file_offset; ///< of the first element that is left
-    uint64_t element_bytes;
-    uint64_t first_element;
-    uint32_t element_count; ///< left
-    uint32_t span;
-    int32_t error;        ///< known before the kernel was asked: an errno, else 0
-    uint64_t part_bytes;  ///< of the next call, where one element takes several; else 0
-    uint64_t moved_bytes; ///< by the calls before it
-    bool is_write;
-    bool is_split;     ///< a read with unaligned ends: they are cached, the middle is direct
-    bool is_scattered; ///< one vector per element
-    bool is_aligned;   ///< may go through the direct descriptor, see may_go_direct()
-    bool is_direct;    ///< goes there
-    bool is_alone;     ///< one element per call from here on: the joined call did not end well
-    bool is_waiting;   ///< for direct writes in flight, see WritePhase
-    bool holds_phase;  ///< started in its file's WritePhase
-    bool takes_turns;  ///< with the file's others of the sort, see Region::writes_in_turn
-    bool is_brisk;     ///< counted as such while it is in the kernel
-    bool is_in_kernel; ///< between next() and finish()
-    std::atomic<bool> is_dropped; ///< see BlockingCalls::drop()
-    BlockingCalls* calls;         ///< where it blocks
-    Operation* next_in_turn;      ///< see Strand
-
-    [[nodiscard]] uint32_t call_elements() const noexcept { return is_alone ? 1 : element_count; }
-    [[nodiscard]] uint64_t call_bytes() const noexcept {
-        return part_bytes != 0 ? part_bytes : call_elements() * element_bytes;
-    }
-    [[nodiscard]] uint32_t call_vectors() const noexcept {
-        return is_scattered ? call_elements() : 1;
-    }
-    [[nodiscard]] bool is_small() const noexcept { return call_bytes() <= SMALL_BYTES; }
-    [[nodiscard]] int fd() const noexcept {
-        return is_direct ? storage->direct_fd : storage->cached_fd;
-    }
-};
+inline constexpr uint32_t MAX_SPANS = 256; // open submit() calls of one queue
 
 /// Usage by an engine: accept(); while (operation = next()) give it to the kernel; finish() with
 /// each result; collect() what ended without the kernel.
@@ -95,12 +46,11 @@ class Flow {
     void cancel(uint64_t tag) noexcept;
 
     /// poll() would find something to do although nothing comes back from the kernel. What waits
-    /// for another queue's writes, and what is queued behind it, is none: that queue wakes this
-    /// one.
+    /// for another queue's writes, and the writes behind it, is none: that queue wakes this one.
     [[nodiscard]] bool has_work() const noexcept {
         return cancelled_spans_ > 0 || ended_count_ > 0 ||
                (in_kernel_ == 0 && (again_count_ > waiting_count_ ||
-                                    (waiting_count_ == 0 && first_queued_ != NO_SPAN)));
+                                    (free_operation_count_ > 0 && first_startable() != NO_SPAN)));
     }
     /// Operations in the kernel that come back soon and in crowds: direct and small.
     [[nodiscard]] uint32_t brisk_in_kernel() const noexcept { return brisk_in_kernel_; }
@@ -126,26 +76,12 @@ class Flow {
         uint32_t turn_ops;      // started since it came to the front
         bool is_open, is_cancelled;
     };
-    struct Element {
-        const Region* storage;
-        const Region* memory;
-        std::byte* address;
-        uint64_t file_offset;
-        uint64_t bytes;
-        bool is_write, is_valid;
-    };
 
-    static Element element_at(const sdk::OpCursor& cursor) noexcept;
-    [[nodiscard]] bool waits_for_turn(const Span& span) const noexcept;
+    [[nodiscard]] bool has_to_wait(const Span& span) const noexcept;
+    [[nodiscard]] bool is_waiting_for(const File& file) const noexcept;
     [[nodiscard]] uint32_t first_startable() const noexcept;
-    [[nodiscard]] uint32_t turns_of(const ThreadPool::Group& group) const noexcept;
-    void begin_turn(const ThreadPool::Group& group) noexcept;
-    void end_turn(const ThreadPool::Group& group) noexcept;
-    void fill(Operation& operation, Span& span) noexcept;
-    bool join(Operation& operation, const Element& element) const noexcept;
+    Operation& take_from(uint32_t span) noexcept;
     bool start(Operation& operation) noexcept;
-    static bool may_split(const Element& element) noexcept;
-    static void choose_part(Operation& operation) noexcept;
     void finish_part(Operation& operation, uint64_t moved, Sink& sink) noexcept;
     bool enter_phase(Operation& operation) noexcept;
     void leave_phase(Operation& operation) noexcept;
@@ -173,16 +109,8 @@ class Flow {
     uint32_t ended_count_ = 0, again_count_ = 0, cancelled_spans_ = 0;
     uint32_t in_kernel_ = 0, brisk_in_kernel_ = 0;
     uint32_t first_queued_ = NO_SPAN, last_queued_ = NO_SPAN;
-    uint32_t waiting_count_ = 0; // of those in again_, see WritePhase: start nothing new behind
-
-    /// How many operations of a file, or of a device, wait for their turn or are in it. Bounded, so
-    /// that those that hang do not take the whole depth.
-    struct Turns {
-        const ThreadPool::Group* group;
-        uint32_t operations;
-    };
-    std::vector<Turns> turns_; // one per file and one per device
-    uint32_t turn_group_count_ = 0, turns_in_all_ = 0;
+    uint32_t waiting_count_ = 0; // of those in again_, see WritePhase
+    Turns turns_;
 };
 
 } // namespace nixl::core::posix

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <new>
 
 #include "base/thread.h"
 
@@ -85,6 +86,12 @@ bool ThreadPool::claim(Group& group) const noexcept {
     return false;
 }
 
+void ThreadPool::occupy(Group& group) noexcept {
+    group.threads.fetch_add(1);
+    if (group.outer != nullptr)
+        occupy(*group.outer);
+}
+
 void ThreadPool::release(Group& group) noexcept {
     group.threads.fetch_sub(1);
     if (group.outer != nullptr)
@@ -101,7 +108,13 @@ bool ThreadPool::park(const Job& job) noexcept {
         parked_count_.fetch_sub(1);
         return false;
     }
-    parked_.push_back(job);
+    try {
+        parked_.push_back(job);
+    } catch (const std::bad_alloc&) { // rather one thread of the group too many than a lost job
+        parked_count_.fetch_sub(1);
+        occupy(*job.group);
+        return false;
+    }
     return true;
 }
 

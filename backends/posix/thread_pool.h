@@ -52,6 +52,7 @@ class ThreadPool {
     void loop() noexcept;
     void serve(Job job) noexcept;
     bool claim(Group& group) const noexcept;
+    static void occupy(Group& group) noexcept;
     static void release(Group& group) noexcept;
     bool park(const Job& job) noexcept EXCLUDES(parked_mutex_);
     bool take_parked(Job* job) noexcept EXCLUDES(parked_mutex_);

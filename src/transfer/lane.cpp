@@ -259,34 +259,12 @@ void Lane::mark_busy(LaneQueue& queue) noexcept {
         wake_->signal();
 }
 
-Flight* Lane::flight_of(uint64_t tag) noexcept {
-    const auto index = static_cast<uint32_t>(tag);
-    const auto generation = static_cast<uint32_t>(tag >> 32);
-    if ((index & DIRECT_FLIGHT_TAG) == 0)
-        return shared_.flights().find(index, generation);
-    if ((index & ~DIRECT_FLIGHT_TAG) >= shared_.requests().size())
-        return nullptr;
-    Flight& flight = shared_.requests().at(index & ~DIRECT_FLIGHT_TAG).direct;
-    return flight.generation.load(std::memory_order_relaxed) == generation &&
-                   flight.request->load().in_flight()
-               ? &flight
-               : nullptr;
-}
-
 void Lane::link_active(Request& request) noexcept {
     request.active_next = active_;
     request.active_of = &active_;
     if (active_ != nullptr)
         active_->active_of = &request.active_next;
     active_ = &request;
-}
-
-void Lane::unlink_active(Request& request) noexcept {
-    *request.active_of = request.active_next;
-    if (request.active_next != nullptr)
-        request.active_next->active_of = request.active_of;
-    request.active_next = nullptr;
-    request.active_of = nullptr;
 }
 
 Flight* Lane::open_flight(Request& request) noexcept {

@@ -60,6 +60,20 @@ bool Lane::poll_queue(LaneQueue& queue) noexcept {
     return moved;
 }
 
+Flight* Lane::flight_of(uint64_t tag) noexcept {
+    const auto index = static_cast<uint32_t>(tag);
+    const auto generation = static_cast<uint32_t>(tag >> 32);
+    if ((index & DIRECT_FLIGHT_TAG) == 0)
+        return shared_.flights().find(index, generation);
+    if ((index & ~DIRECT_FLIGHT_TAG) >= shared_.requests().size())
+        return nullptr;
+    Flight& flight = shared_.requests().at(index & ~DIRECT_FLIGHT_TAG).direct;
+    return flight.generation.load(std::memory_order_relaxed) == generation &&
+                   flight.request->load().in_flight()
+               ? &flight
+               : nullptr;
+}
+
 void Lane::complete(LaneQueue& queue, const nixl_completion& done) noexcept {
     Flight* flight = flight_of(done.tag);
     if (flight == nullptr) {
@@ -191,6 +205,14 @@ void Lane::finish_flight(Flight& flight) noexcept {
         close_flight(flight);
     if (--request.open_flights == 0)
         finish(request);
+}
+
+void Lane::unlink_active(Request& request) noexcept {
+    *request.active_of = request.active_next;
+    if (request.active_next != nullptr)
+        request.active_next->active_of = request.active_of;
+    request.active_next = nullptr;
+    request.active_of = nullptr;
 }
 
 void Lane::finish(Request& request) noexcept {

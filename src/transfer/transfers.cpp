@@ -34,13 +34,6 @@ Lane& Transfers::my_lane() noexcept {
     return *lanes_[hint % lanes_.size()];
 }
 
-bool Transfers::regions_usable(const Request& request) noexcept {
-    for (const RegionUse& use : request.uses())
-        if (!use.region->usable(use.generation))
-            return false;
-    return true;
-}
-
 void Transfers::keep_users(Request& request) noexcept {
     if (request.counted)
         return;

@@ -139,7 +139,12 @@ class Transfers {
     // A request that ends within the turn that started it is never counted as a user of its
     // regions: a turn ends before a region is freed under it; see settle_turns().
     [[nodiscard]] static bool add_users(Request& request) noexcept; ///< false: one was freed
-    [[nodiscard]] static bool regions_usable(const Request& request) noexcept;
+    [[nodiscard]] static bool regions_usable(const Request& request) noexcept {
+        for (const RegionUse& use : request.uses())
+            if (!use.region->usable(use.generation))
+                return false;
+        return true;
+    }
     static void keep_users(Request& request) noexcept;
     static void remove_users(Request& request) noexcept;
     /// Returns when every turn that was going on is over.

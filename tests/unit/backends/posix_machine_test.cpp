@@ -181,6 +181,42 @@ TEST_P(PosixDevices, FileSystemThatHangs_leavesTheOthersAThread) {
     expect_child(in_child([] { return work_beside_frozen_files(GetParam(), 20, "3"); }));
 }
 
+/// A direct write that hangs, and one to the same file that is not aligned, which waits for it.
+std::string work_behind_a_frozen_direct_write(const std::string& engine) {
+    constexpr uint64_t BLOCK = 4 * KIB;
+    const Ext4Disk disk;
+    if (!disk.reason().empty())
+        return "skip: " + disk.reason();
+    PosixRig rig(engine, 0, {{"posix.merge_bytes", "0"}});
+    Bytes source = random_bytes(4 * BLOCK, 13), back(BLOCK);
+    const auto from = rig.memory(source), to = rig.memory(back);
+    const auto healthy = rig.file(disk.path_beside("healthy"), O_RDWR | O_CREAT);
+    const auto file = rig.file(disk.path("file"), O_RDWR | O_CREAT, NIXL_REGION_DIRECT);
+    if (rig.host.logged("goes through the page cache"))
+        return "skip: no direct I/O here";
+    if (!disk.freeze())
+        return "skip: " + words("FIFREEZE");
+    std::vector<uint64_t> hung;
+    for (const nixl_run& run : {run_of(0, 0, BLOCK), run_of(BLOCK, BLOCK, 100),
+                                run_of(2 * BLOCK, 2 * BLOCK, BLOCK), run_of(0, BLOCK + 100, 100)})
+        hung.push_back(rig.submit(from->region(), file->region(), {run}));
+
+    const uint64_t written = rig.submit(from->region(), healthy->region(), {run_of(0, 0, BLOCK)});
+    std::string result = rig.finish(written) ? "" : "the write beside it hangs, too; ";
+    const uint64_t read = rig.submit(healthy->region(), to->region(), {run_of(0, 0, BLOCK)});
+    result += rig.finish(read) ? "" : "the read beside it hangs, too; ";
+    disk.thaw();
+    for (const uint64_t tag : hung)
+        if (!rig.finish(tag) || rig.works[tag].count(NIXL_OK) != 1)
+            result += "lost what hung; ";
+    return std::equal(back.begin(), back.end(), source.begin()) ? result
+                                                                : result + "the bytes differ";
+}
+
+TEST_P(PosixDevices, UnalignedWriteBehindADirectOneThatHangs_delaysItsFileAlone) {
+    expect_child(in_child([] { return work_behind_a_frozen_direct_write(GetParam()); }));
+}
+
 std::string without_threads(const std::string& engine) {
     ScratchFile file(random_bytes(100 * KIB, 12));
     PosixRig rig(engine);
