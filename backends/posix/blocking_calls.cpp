@@ -16,6 +16,9 @@ namespace {
 // As many operations of one file are carried out before other files have their turn.
 constexpr uint32_t SERVED_OPS = 64;
 
+// The part of the depth that is carried out without a wake-up, see is_quiet().
+constexpr uint32_t QUIET_PART_OF_DEPTH = 8;
+
 int64_t transfer(const Operation& operation) noexcept {
     if (operation.is_dropped.load())
         return -ECANCELED;
@@ -38,7 +41,8 @@ int64_t transfer(const Operation& operation) noexcept {
 
 BlockingCalls::BlockingCalls(const sdk::Host& host, void* host_queue, ThreadPool& pool,
                              uint32_t depth_ops)
-    : host_(host), host_queue_(host_queue), pool_(pool), results_(depth_ops), refused_(depth_ops) {}
+    : host_(host), host_queue_(host_queue), pool_(pool),
+      most_quiet_(depth_ops / QUIET_PART_OF_DEPTH), results_(depth_ops), refused_(depth_ops) {}
 
 BlockingCalls::~BlockingCalls() {
     // The last result may be here before its thread has returned from host->wake(). That is a
@@ -91,15 +95,25 @@ int BlockingCalls::assist() noexcept {
     return results_.is_empty() ? 0 : 1;
 }
 
+/// Whether nobody needs to wake up for it yet: the one that is carried out next belongs to the same
+/// submit(), which is not over before, and it finds the driver's attention. A wake-up costs what
+/// the copy of some 100 KiB does.
+bool BlockingCalls::is_quiet(const Operation& operation, const Operation& next,
+                             uint32_t quiet_before) noexcept {
+    return operation.calls == next.calls && operation.span == next.span &&
+           quiet_before + 1 < operation.calls->most_quiet_;
+}
+
 /// The operation's queue may be gone after it.
-void BlockingCalls::tell(Operation& operation, int64_t result) noexcept {
+void BlockingCalls::tell(Operation& operation, int64_t result, bool wake) noexcept {
     BlockingCalls& calls = *operation.calls;
     calls.results_.push({&operation, result});
     if (calls.told_.fetch_add(1) + 1 == calls.rings_at_.load()) {
         calls.bell_.fetch_add(1);
         futex_wake_all(calls.bell_);
     }
-    calls.host_.wake(calls.host_queue_);
+    if (wake)
+        calls.host_.wake(calls.host_queue_);
     calls.threads_inside_.fetch_sub(1);
 }
 
@@ -108,12 +122,13 @@ int64_t BlockingCalls::work_alone(void*, void* operation) {
 }
 
 void BlockingCalls::end_alone(void*, void* operation, int64_t result) {
-    tell(*static_cast<Operation*>(operation), result);
+    tell(*static_cast<Operation*>(operation), result, true);
 }
 
 /// Tells of all but the last one: the file may be gone once nothing of it is in flight.
 int64_t BlockingCalls::serve(File& file) noexcept {
     int64_t result = 0;
+    uint32_t quiet = 0;
     file.turns.last = nullptr;
     for (uint32_t served = 0; served < SERVED_OPS;) {
         Operation* operation = file.turns.take();
@@ -121,8 +136,11 @@ int64_t BlockingCalls::serve(File& file) noexcept {
             break;
         while (operation != nullptr) {
             Operation* const next = operation->next_in_turn;
-            if (file.turns.last != nullptr)
-                tell(*file.turns.last, result);
+            if (file.turns.last != nullptr) {
+                const bool wake = !is_quiet(*file.turns.last, *operation, quiet);
+                quiet = wake ? 0 : quiet + 1;
+                tell(*file.turns.last, result, wake);
+            }
             result = transfer(*operation);
             file.turns.last = operation;
             operation = next;
@@ -141,11 +159,11 @@ void BlockingCalls::end_turn(void* pool, void* argument, int64_t result) {
     // What came meanwhile goes behind the jobs of other files, unless these fill the pool.
     while (!file.turns.rest() &&
            !threads.run({&file.threads, &work_in_turn, &end_turn, pool, argument})) {
-        tell(*last, result);
+        tell(*last, result, true);
         result = serve(file);
         last = file.turns.last;
     }
-    tell(*last, result);
+    tell(*last, result, true);
 }
 
 } // namespace nixl::core::posix

@@ -28,7 +28,8 @@ class BlockingCalls {
 
     /// Those that take turns are carried out in order, one at a time of each file.
     void start(Operation& operation) noexcept;
-    /// Gives the results so far to Flow::finish(). host->wake() is called after each one.
+    /// Gives the results so far to Flow::finish(). host->wake() is called after those of the
+    /// operations that a submit() may be over with, and some of the others.
     void collect(Flow& flow, Sink& sink) noexcept;
     /// Ends as ECANCELED unless its call has begun.
     static void drop(Operation& operation) noexcept { operation.is_dropped.store(true); }
@@ -48,7 +49,9 @@ class BlockingCalls {
     };
 
     bool offer(Operation& operation) noexcept;
-    static void tell(Operation& operation, int64_t result) noexcept;
+    static bool is_quiet(const Operation& operation, const Operation& next,
+                         uint32_t quiet_before) noexcept;
+    static void tell(Operation& operation, int64_t result, bool wake) noexcept;
     static int64_t serve(File& file) noexcept;
     static int64_t work_alone(void* pool, void* operation);
     static void end_alone(void* pool, void* operation, int64_t result);
@@ -58,6 +61,7 @@ class BlockingCalls {
     const sdk::Host& host_;
     void* const host_queue_;
     ThreadPool& pool_;
+    const uint32_t most_quiet_;       // operations
     BoundedRing<Finished> results_;   // has room for the whole depth
     std::vector<Operation*> refused_; // a stack: the pool had no room for them
     uint32_t refused_count_ = 0;

@@ -139,6 +139,30 @@ TEST_P(PosixDevices, CachedWritesBehindOneThatHangs_canBeCancelled) {
     expect_child(in_child([] { return cancel_behind_a_frozen_write(GetParam()); }));
 }
 
+std::string count_wakes_of_queued_writes(const std::string& engine) {
+    constexpr uint64_t COUNT = 32, BLOCK = 4 * KIB;
+    const Ext4Disk disk;
+    if (!disk.reason().empty())
+        return "skip: " + disk.reason();
+    PosixRig rig(engine, 2 * COUNT, {{"posix.merge_bytes", "0"}});
+    Bytes source = random_bytes(COUNT * BLOCK, 14);
+    const auto from = rig.memory(source), to = rig.file(disk.path("file"), O_RDWR | O_CREAT);
+    if (!disk.freeze())
+        return "skip: " + words("FIFREEZE");
+    const uint64_t tag =
+        rig.submit(from->region(), to->region(), {run_of(0, 0, BLOCK, COUNT, BLOCK, BLOCK)});
+    const uint64_t before = rig.host.wakes(&rig);
+    disk.thaw();
+    if (!rig.finish(tag) || rig.works[tag].count(NIXL_OK) != COUNT)
+        return "not finished";
+    const uint64_t wakes = rig.host.wakes(&rig) - before;
+    return wakes >= 1 && wakes <= COUNT / 4 ? "" : std::to_string(wakes) + " wake-ups";
+}
+
+TEST_P(PosixDevices, CachedWritesThatFollowEachOther_wakeTheirDriverSeldom) {
+    expect_child(in_child([] { return count_wakes_of_queued_writes(GetParam()); }));
+}
+
 /// Writes more than the depth to each of `files` files of a file system that hangs, and then to a
 /// file of another one, and from it.
 std::string work_beside_frozen_files(const std::string& engine, uint32_t files,
