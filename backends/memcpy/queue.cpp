@@ -35,12 +35,10 @@ CopyQueue::CopyQueue(const sdk::Host& host, const CopyPolicy& policy, uint32_t d
       spans_(new Span[span_limit_]), open_(new Span*[sdk::detail::ring_capacity(span_limit_)]),
       open_mask_(sdk::detail::ring_capacity(span_limit_) - 1) {}
 
-uint64_t CopyQueue::submit(const nixl_batch& batch) noexcept {
-    if (completions_.room() <= ENTRIES_PER_SPAN * spans_in_flight_)
-        return 0;
+bool CopyQueue::move_now(const nixl_batch& batch) noexcept {
     const nixl_run& run = batch.runs[batch.first_run];
     if (batch.element_count != 1 || run.bytes > policy_.inline_bytes)
-        return submit_many(batch);
+        return false;
     const uint64_t step = batch.first_in_run;
     const nixl_region_pair& pair = batch.pairs[run.pair];
     std::memmove(static_cast<unsigned char*>(pair.target.base) + run.target_offset +
@@ -48,7 +46,16 @@ uint64_t CopyQueue::submit(const nixl_batch& batch) noexcept {
                  static_cast<const unsigned char*>(pair.source.base) + run.source_offset +
                      step * static_cast<uint64_t>(run.source_stride),
                  run.bytes);
-    completions_.add_whole(sdk::whole(batch.tag, batch.first_element, 1, run.bytes));
+    return true;
+}
+
+uint64_t CopyQueue::submit(const nixl_batch& batch) noexcept {
+    if (completions_.room() <= ENTRIES_PER_SPAN * spans_in_flight_)
+        return 0;
+    if (!move_now(batch))
+        return submit_many(batch);
+    completions_.add_whole(
+        sdk::whole(batch.tag, batch.first_element, 1, batch.runs[batch.first_run].bytes));
     return 1;
 }
 

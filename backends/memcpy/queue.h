@@ -42,6 +42,8 @@ class CopyQueue {
     CopyQueue(const CopyQueue&) = delete;
     CopyQueue& operator=(const CopyQueue&) = delete;
 
+    /// False: more than one element, or too long a one.
+    bool move_now(const nixl_batch& batch) noexcept;
     uint64_t submit(const nixl_batch& batch) noexcept;
     uint32_t poll(nixl_completion* out, uint32_t capacity) noexcept;
     void cancel(uint64_t tag) noexcept;

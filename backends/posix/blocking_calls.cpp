@@ -13,11 +13,11 @@
 namespace nixl::core::posix {
 namespace {
 
-// As many operations of one file are carried out before other files have their turn.
+// After as many operations of one file, and what came with them, other files have their turn.
 constexpr uint32_t SERVED_OPS = 64;
 
-// The part of the depth that is carried out without a wake-up, see is_quiet().
-constexpr uint32_t QUIET_PART_OF_DEPTH = 8;
+// The part of a queue's operations that are carried out without a wake-up, see is_quiet().
+constexpr uint32_t QUIET_PART = 8;
 
 int64_t transfer(const Operation& operation) noexcept {
     if (operation.is_dropped.load())
@@ -40,9 +40,9 @@ int64_t transfer(const Operation& operation) noexcept {
 } // namespace
 
 BlockingCalls::BlockingCalls(const sdk::Host& host, void* host_queue, ThreadPool& pool,
-                             uint32_t depth_ops)
-    : host_(host), host_queue_(host_queue), pool_(pool),
-      most_quiet_(depth_ops / QUIET_PART_OF_DEPTH), results_(depth_ops), refused_(depth_ops) {}
+                             uint32_t most)
+    : host_(host), host_queue_(host_queue), pool_(pool), most_quiet_(most / QUIET_PART),
+      results_(most), refused_(most) {}
 
 BlockingCalls::~BlockingCalls() {
     // The last result may be here before its thread has returned from host->wake(). That is a

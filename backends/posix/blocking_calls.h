@@ -19,8 +19,8 @@ namespace nixl::core::posix {
 /// Threads: one thread at a time (the queue's driver).
 class BlockingCalls {
   public:
-    /// `depth_ops`: most operations in flight. The pool outlives it.
-    BlockingCalls(const sdk::Host& host, void* host_queue, ThreadPool& pool, uint32_t depth_ops);
+    /// `most`: operations in flight. The pool outlives it.
+    BlockingCalls(const sdk::Host& host, void* host_queue, ThreadPool& pool, uint32_t most);
     /// Nothing is in flight.
     ~BlockingCalls();
     BlockingCalls(const BlockingCalls&) = delete;
@@ -35,7 +35,9 @@ class BlockingCalls {
     static void drop(Operation& operation) noexcept { operation.is_dropped.store(true); }
     /// collect() has something to do.
     [[nodiscard]] bool has_work() const noexcept {
-        return refused_count_ > 0 || !results_.is_empty();
+        // By the counts: a result behind one that is still being written cannot be taken yet, and
+        // the wake-up for it may have come already.
+        return refused_count_ > 0 || told_.load() != taken_;
     }
     [[nodiscard]] uint32_t small_in_flight() const noexcept { return small_in_flight_; }
 
@@ -62,7 +64,7 @@ class BlockingCalls {
     void* const host_queue_;
     ThreadPool& pool_;
     const uint32_t most_quiet_;       // operations
-    BoundedRing<Finished> results_;   // has room for the whole depth
+    BoundedRing<Finished> results_;   // has room for all operations
     std::vector<Operation*> refused_; // a stack: the pool had no room for them
     uint32_t refused_count_ = 0;
     uint32_t small_in_flight_ = 0;

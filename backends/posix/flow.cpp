@@ -24,12 +24,12 @@ nixl_status status_of(int error) noexcept {
 } // namespace
 
 Flow::Flow(uint32_t depth_ops, uint64_t merge_bytes, WaitingQueues& waiting, uint32_t number)
-    : depth_ops_(depth_ops), merge_bytes_(merge_bytes), waiting_(waiting), number_(number),
-      operations_(depth_ops), vectors_(size_t{depth_ops} * MAX_VECTORS),
-      free_operations_(depth_ops), ended_(depth_ops), again_(depth_ops), spans_(MAX_SPANS),
-      free_operation_count_(depth_ops), turns_(depth_ops) {
-    for (uint32_t i = 0; i < depth_ops; ++i)
-        free_operations_[i] = depth_ops - 1 - i;
+    : merge_bytes_(merge_bytes), waiting_(waiting), number_(number),
+      operations_(Shares::operations_for(depth_ops)), vectors_(operations_.size() * MAX_VECTORS),
+      free_operations_(operations_.size()), ended_(operations_.size()), again_(operations_.size()),
+      spans_(MAX_SPANS), free_operation_count_(operation_count()), shares_(depth_ops) {
+    for (uint32_t i = 0; i < operation_count(); ++i)
+        free_operations_[i] = operation_count() - 1 - i;
     for (uint32_t i = 0; i < MAX_SPANS; ++i)
         free_spans_[i] = MAX_SPANS - 1 - i;
 }
@@ -95,17 +95,19 @@ uint32_t Flow::first_startable() const noexcept {
     return number;
 }
 
-/// Whether its next element is a write that would only take up a part of the depth: behind others
-/// of its file that wait for direct ones, or that wait for their turns.
+/// Whether its next element would only take room from others: those of its file or device have
+/// their share, or it is a write behind others of its file that wait for direct ones.
 bool Flow::has_to_wait(const Span& span) const noexcept {
-    if (waiting_count_ == 0 && !turns_.may_be_full(free_operation_count_))
+    if (waiting_count_ == 0 && !shares_.may_be_full(free_operation_count_))
         return false;
     const Element element = Element::at(span.cursor);
-    if (!element.is_valid || !element.is_write)
+    if (!element.is_valid)
         return false;
     const File& file = *element.storage->file;
-    return (waiting_count_ > 0 && is_waiting_for(file)) ||
-           (element.storage->writes_in_turn && turns_.are_full(file, free_operation_count_));
+    const bool takes_turns =
+        element.is_write && element.storage->writes_in_turn && !element.may_go_direct();
+    return (element.is_write && waiting_count_ > 0 && is_waiting_for(file)) ||
+           shares_.is_full(file, takes_turns, free_operation_count_);
 }
 
 bool Flow::is_waiting_for(const File& file) const noexcept {
@@ -149,11 +151,9 @@ bool Flow::start(Operation& operation) noexcept {
         if (operation.is_write && !enter_phase(operation))
             return false;
     }
-    ++in_kernel_;
     operation.takes_turns =
         operation.is_write && !operation.is_direct && operation.storage->writes_in_turn;
-    if (operation.takes_turns)
-        turns_.begin(*operation.storage->file);
+    shares_.begin(*operation.storage->file, operation.takes_turns);
     operation.is_brisk = operation.is_direct && operation.is_small();
     brisk_in_kernel_ += operation.is_brisk ? 1 : 0;
     operation.is_in_kernel = true;
@@ -193,9 +193,7 @@ void Flow::leave_phase(Operation& operation) noexcept {
 }
 
 void Flow::leave_kernel(Operation& operation) noexcept {
-    --in_kernel_;
-    if (operation.takes_turns)
-        turns_.end(*operation.storage->file);
+    shares_.end(*operation.storage->file, operation.takes_turns);
     brisk_in_kernel_ -= operation.is_brisk ? 1 : 0;
     operation.is_in_kernel = false;
 }

@@ -9,8 +9,8 @@
 #include <nixl/sdk/op_cursor.hpp>
 
 #include "operation.h"
+#include "shares.h"
 #include "sink.h"
-#include "turns.h"
 #include "waiting_queues.h"
 
 namespace nixl::core::posix {
@@ -23,13 +23,14 @@ inline constexpr uint32_t MAX_SPANS = 256; // open submit() calls of one queue
 /// Threads: one thread (the queue's driver).
 class Flow {
   public:
-    /// `depth_ops`: most operations handed out at a time. `number`: of this queue in `waiting`.
+    /// `depth_ops`: most operations of one device that are handed out at a time, see Shares.
+    /// `number`: of this queue in `waiting`.
     Flow(uint32_t depth_ops, uint64_t merge_bytes, WaitingQueues& waiting, uint32_t number);
 
     /// All elements of the batch, or none when MAX_SPANS are open.
     [[nodiscard]] uint64_t accept(const nixl_batch& batch) noexcept;
 
-    /// The next operation to give to the kernel, or nullptr: none, or the depth is reached.
+    /// The next operation to give to the kernel, or nullptr: none that may start now.
     [[nodiscard]] Operation* next() noexcept;
 
     /// `result`: bytes moved, or a negative errno. Needs room for one entry in the sink. The
@@ -48,9 +49,8 @@ class Flow {
     /// poll() would find something to do although nothing comes back from the kernel. What waits
     /// for another queue's writes, and the writes behind it, is none: that queue wakes this one.
     [[nodiscard]] bool has_work() const noexcept {
-        return cancelled_spans_ > 0 || ended_count_ > 0 ||
-               (in_kernel_ == 0 && (again_count_ > waiting_count_ ||
-                                    (free_operation_count_ > 0 && first_startable() != NO_SPAN)));
+        return cancelled_spans_ > 0 || ended_count_ > 0 || again_count_ > waiting_count_ ||
+               (free_operation_count_ > 0 && first_startable() != NO_SPAN);
     }
     /// Operations in the kernel that come back soon and in crowds: direct and small.
     [[nodiscard]] uint32_t brisk_in_kernel() const noexcept { return brisk_in_kernel_; }
@@ -58,7 +58,10 @@ class Flow {
     [[nodiscard]] bool is_in_kernel(uint32_t number, uint64_t tag) const noexcept {
         return operations_[number].is_in_kernel && spans_[operations_[number].span].tag == tag;
     }
-    [[nodiscard]] uint32_t depth_ops() const noexcept { return depth_ops_; }
+    /// How many operations there are in all, numbered from 0.
+    [[nodiscard]] uint32_t operation_count() const noexcept {
+        return static_cast<uint32_t>(operations_.size());
+    }
     [[nodiscard]] Operation& operation(uint32_t number) noexcept { return operations_[number]; }
     [[nodiscard]] uint32_t number(const Operation& operation) const noexcept {
         return static_cast<uint32_t>(&operation - operations_.data());
@@ -96,7 +99,6 @@ class Flow {
     void unqueue(uint32_t span) noexcept;
     Operation* next_again() noexcept;
 
-    const uint32_t depth_ops_;
     const uint64_t merge_bytes_;
     WaitingQueues& waiting_;
     const uint32_t number_;
@@ -107,10 +109,10 @@ class Flow {
     uint32_t free_spans_[MAX_SPANS];
     uint32_t free_operation_count_, free_span_count_ = MAX_SPANS;
     uint32_t ended_count_ = 0, again_count_ = 0, cancelled_spans_ = 0;
-    uint32_t in_kernel_ = 0, brisk_in_kernel_ = 0;
+    uint32_t brisk_in_kernel_ = 0;
     uint32_t first_queued_ = NO_SPAN, last_queued_ = NO_SPAN;
     uint32_t waiting_count_ = 0; // of those in again_, see WritePhase
-    Turns turns_;
+    Shares shares_;
 };
 
 } // namespace nixl::core::posix

@@ -66,6 +66,7 @@ Result<void> Instance::attach(const nixl_region_desc& desc, Region& region) {
     if (region.is_storage && engine_ == Engine::THREADS)
         NIXL_RETURN_IF_ERROR(pool_.start_all());
     MutexLock lock(mutex_);
+    regions_.reserve(regions_.size() + 1); // from here on nothing may throw
     enter_file(region);
     // One per file that is written is all that can be used, and one that a device leaves to others.
     if (auto started = pool_.start(region.writes_in_turn ? written_files_ + 1 : 0); !started.ok()) {
@@ -124,9 +125,10 @@ void Instance::went_cached(const Region& region, bool for_memory, bool first) no
 void Instance::enter_file(Region& region) {
     if (!region.is_storage)
         return;
+    ThreadPool::Group& device = devices_[region.file_identity().first];
     File& file = files_[region.file_identity()];
     if (file.regions++ == 0) // nobody looks at it yet
-        file.threads.outer = &devices_[region.file_identity().first];
+        file.threads.outer = &device;
     if (region.writes_in_turn && file.written_regions++ == 0)
         ++written_files_;
     region.file = &file;

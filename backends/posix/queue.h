@@ -18,7 +18,7 @@ class WaitingQueues;
 struct QueueParts {
     const sdk::Host& host;
     const Options& options;
-    uint32_t depth_ops; ///< most operations in flight
+    uint32_t depth_ops; ///< most operations in flight of one device
     void* host_queue;   ///< for host->wake()
     ThreadPool& pool;
     WaitingQueues& waiting;

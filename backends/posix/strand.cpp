@@ -2,7 +2,7 @@
 // HOT
 #include "strand.h"
 
-#include "flow.h"
+#include "operation.h"
 
 namespace nixl::core::posix {
 

@@ -34,7 +34,17 @@ Result<void> ThreadPool::start(uint32_t threads) {
         threads_.push_back(std::move(thread).value());
     }
     started_.store(static_cast<uint32_t>(threads_.size()));
+    offer_parked(); // the limits are higher now
     return {};
+}
+
+/// Those that may still not run are parked again by the thread that takes them.
+void ThreadPool::offer_parked() noexcept {
+    const MutexLock lock(parked_mutex_);
+    while (!parked_.empty() && run(parked_.front())) {
+        parked_.pop_front();
+        parked_count_.fetch_sub(1);
+    }
 }
 
 bool ThreadPool::run(const Job& job) noexcept {

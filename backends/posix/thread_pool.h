@@ -56,6 +56,7 @@ class ThreadPool {
     static void release(Group& group) noexcept;
     bool park(const Job& job) noexcept EXCLUDES(parked_mutex_);
     bool take_parked(Job* job) noexcept EXCLUDES(parked_mutex_);
+    void offer_parked() noexcept EXCLUDES(parked_mutex_);
 
     const uint32_t thread_count_;
     std::atomic<uint32_t> started_{1}; // threads

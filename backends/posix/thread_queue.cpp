@@ -12,7 +12,7 @@ class ThreadQueue final : public Queue {
   public:
     explicit ThreadQueue(const QueueParts& parts)
         : flow_(parts.depth_ops, parts.options.merge_bytes, parts.waiting, parts.number),
-          calls_(parts.host, parts.host_queue, parts.pool, parts.depth_ops) {}
+          calls_(parts.host, parts.host_queue, parts.pool, flow_.operation_count()) {}
 
     uint64_t submit(const nixl_batch& batch) noexcept override {
         const uint64_t accepted = flow_.accept(batch);
@@ -32,7 +32,7 @@ class ThreadQueue final : public Queue {
 
     void cancel(uint64_t tag) noexcept override {
         flow_.cancel(tag);
-        for (uint32_t i = 0; i < flow_.depth_ops(); ++i)
+        for (uint32_t i = 0; i < flow_.operation_count(); ++i)
             if (flow_.is_in_kernel(i, tag))
                 BlockingCalls::drop(flow_.operation(i));
     }

@@ -65,7 +65,7 @@ class UringQueue final : public Queue {
     explicit UringQueue(const QueueParts& parts)
         : host_(parts.host),
           flow_(parts.depth_ops, parts.options.merge_bytes, parts.waiting, parts.number),
-          calls_(parts.host, parts.host_queue, parts.pool, parts.depth_ops),
+          calls_(parts.host, parts.host_queue, parts.pool, flow_.operation_count()),
           pinned_bytes_limit_(parts.options.pinned_bytes) {}
     ~UringQueue() override;
 
@@ -80,7 +80,7 @@ class UringQueue final : public Queue {
     void detaching(const Region& region) noexcept override { tables_->remove(region); }
 
   private:
-    void reap(Sink& sink) noexcept;
+    uint32_t reap(Sink& sink) noexcept; ///< results
     void refill() noexcept;
     bool enter() noexcept;
     void take_back(int error) noexcept;
@@ -98,11 +98,16 @@ class UringQueue final : public Queue {
 Result<void> UringQueue::open() {
     // Room for one operation and one cancel request each; the completion ring is twice as large, so
     // it cannot overflow.
-    auto opened = ring_.open(2 * flow_.depth_ops());
+    auto opened = ring_.open(2 * flow_.operation_count());
     if (!opened.ok()) {
         opened.error().hint = "posix.engine=threads works without io_uring";
         return opened;
     }
+    // What cannot go on without blocking gets a thread of the kernel, of which it has four per CPU
+    // and no more. All of them may hang in operations of one dead device. Before Linux 5.15 it
+    // stays so.
+    unsigned workers[2] = {flow_.operation_count(), 0};
+    (void)io_uring_register_iowq_max_workers(&ring_.get(), workers);
     // allow(hot): once, when the queue is opened
     tables_ = std::make_unique<RingTables>(ring_.get(), pinned_bytes_limit_);
     return {};
@@ -129,15 +134,15 @@ uint32_t UringQueue::poll(nixl_completion* out, uint32_t capacity) noexcept {
     reap(sink);
     refill();
     if (sink.used() == 0) { // what the page cache had is done by now, and what was refused
-        reap(sink);
+        const uint32_t results = reap(sink); // some may be of operations that go on
         flow_.collect(sink);
-        if (sink.used() > 0)
+        if (results > 0 || sink.used() > 0)
             refill();
     }
     return sink.used();
 }
 
-void UringQueue::reap(Sink& sink) noexcept {
+uint32_t UringQueue::reap(Sink& sink) noexcept {
     io_uring& ring = ring_.get();
     unsigned head = 0, seen = 0;
     io_uring_cqe* cqe = nullptr;
@@ -151,10 +156,11 @@ void UringQueue::reap(Sink& sink) noexcept {
             flow_.finish(flow_.operation(static_cast<uint32_t>(cqe->user_data)), cqe->res, sink);
     }
     io_uring_cq_advance(&ring, seen);
+    return seen;
 }
 
 void UringQueue::refill() noexcept {
-    // next() hands out at most depth operations, and the submission ring holds twice as many.
+    // next() hands out an operation once at a time, and the submission ring holds twice as many.
     while (io_uring_sq_space_left(&ring_.get()) > 0) {
         Operation* const operation = flow_.next();
         if (operation == nullptr)
@@ -224,7 +230,8 @@ void UringQueue::prepare(const Operation& operation) noexcept {
 
 void UringQueue::cancel(uint64_t tag) noexcept {
     flow_.cancel(tag);
-    for (uint32_t i = 0; i < flow_.depth_ops() && cancels_ < flow_.depth_ops(); ++i) {
+    const uint32_t all = flow_.operation_count();
+    for (uint32_t i = 0; i < all && cancels_ < all; ++i) {
         if (!flow_.is_in_kernel(i, tag))
             continue;
         if (flow_.operation(i).takes_turns) {

@@ -271,6 +271,10 @@ typedef struct nixl_backend_v1 {
      * until the tag completes, as one element of 0 bytes. AGAIN: offer it again. */
     nixl_status (*notify)(void* queue, nixl_peer_id, const void* message, uint64_t bytes,
                           uint64_t tag);
+    /* Moves a whole batch before it returns, for work that takes no longer than to accept it and to
+     * report it. OK: all of it is moved, in full, and poll() says nothing of it. AGAIN: nothing is
+     * moved, and submit() gets it. NULL: always that. */
+    nixl_status (*move_now)(void* queue, const nixl_batch*);
 } nixl_backend_v1;
 
 /* The one symbol of a plug-in. Fill *out (its struct_size says how much room the core knows of) and

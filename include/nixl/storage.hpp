@@ -198,8 +198,7 @@ class FileBackend {
     [[nodiscard]] std::vector<std::string> list() const {
         std::vector<std::string> names;
         std::error_code error;
-        std::filesystem::recursive_directory_iterator entry(
-            root_, std::filesystem::directory_options::skip_permission_denied, error);
+        std::filesystem::recursive_directory_iterator entry(root_, error);
         for (const std::filesystem::recursive_directory_iterator end; !error && entry != end;
              entry.increment(error)) {
             std::error_code gone; // meanwhile

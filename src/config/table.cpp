@@ -129,9 +129,10 @@ constexpr SettingInfo TABLE[] = {
     {"posix.engine", CHOICE, "auto", "NIXL_POSIX_ENGINE", "", "auto,io_uring,threads", 0, 0, OPEN,
      "How files are read and written; auto is io_uring where it is permitted, else threads."},
     {"posix.queue_depth", INTEGER, "128", "NIXL_POSIX_QUEUE_DEPTH", "", "", 1, 4096, OPEN,
-     "File operations in flight of one queue."},
+     "File operations in flight of one queue and device."},
     {"posix.threads", INTEGER, "8", "NIXL_POSIX_THREADS", "", "", 2, 256, OPEN,
-     "Threads that write through the page cache, and do all file I/O where io_uring is not used."},
+     "Threads that write through the page cache, and do all file I/O where io_uring is not used; "
+     "at least 2."},
     {"posix.merge_bytes", SIZE, "256KB", "NIXL_POSIX_MERGE_BYTES", "", "", 0, MB, OPEN,
      "Neighbouring elements are joined to operations of up to this many bytes; 0 joins none."},
     {"posix.pinned_bytes", SIZE, "64MB", "NIXL_POSIX_PINNED_BYTES", "", "", 0, UINT64_MAX, OPEN,

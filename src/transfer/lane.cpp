@@ -106,7 +106,8 @@ Code Lane::post(Request& request) noexcept {
         if (inbox_.load(std::memory_order_relaxed) != nullptr)
             drain_inbox();
         const bool usable = Transfers::regions_usable(request);
-        if (usable)
+        const bool may_move = (movers_ >> request.direct.backend & 1) != 0;
+        if (usable && !(may_move && move_now(request)))
             start(request);
         leave();
         return usable ? Code::OK : Code::STALE;
@@ -124,6 +125,27 @@ Code Lane::post(Request& request) noexcept {
     drain_inbox();
     leave();
     return Code::OK;
+}
+
+/// What a backend moves at once never becomes a flight. False: it goes the usual way.
+bool Lane::move_now(Request& request) noexcept {
+    Flight& flight = request.direct;
+    const LaneQueue& queue = queues_[flight.backend];
+    if (request.pipeline != nullptr || request.note.peer != 0 || request.stopped ||
+        request.orphaned || flight.view->elements == 0)
+        return false;
+    const uint64_t most = queue.backend->caps().max_batch_elements;
+    if (most != 0 && flight.view->elements > most)
+        return false;
+    flight.batch.element_count = flight.view->elements;
+    if (queue.backend->table().move_now(queue.queue, &flight.batch) != NIXL_OK)
+        return false;
+    request.bytes_done = flight.view->bytes;
+    request.elements_done = flight.view->elements;
+    if (request.posted_ns != 0 || request.options.queue != nullptr)
+        measure(request, Code::OK);
+    report(request, Code::OK, Phase::IDLE);
+    return true;
 }
 
 bool Lane::drain_inbox() noexcept {

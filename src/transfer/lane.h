@@ -153,6 +153,7 @@ class Lane {
     const uint32_t number;
 
   private:
+    bool move_now(Request& request) noexcept;
     void start(Request& request) noexcept;
     void send_note(Request& request) noexcept;
     bool submit_note(Flight& flight) noexcept; ///< as submit()
@@ -183,6 +184,7 @@ class Lane {
     Transfers& shared_;
     std::array<LaneQueue, MAX_BACKENDS> queues_{};
     uint32_t busy_queues_ = 0; ///< bit per queue with elements in flight
+    uint32_t movers_ = 0;      ///< bit per open queue whose backend has move_now()
     Request* active_ = nullptr;
     Request* starting_ = nullptr; ///< by start(), until it is over
     uint32_t timed_ = 0;          ///< requests with a deadline

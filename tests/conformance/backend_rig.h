@@ -118,6 +118,7 @@ class BackendRig {
         void* registration;
         void* own_of = nullptr; ///< of an imported region: the owner's registration
     };
+    bool moved_now(Queue& queue, Work& work, const nixl_batch& batch);
     nixl_region attach(const Place& place, bool is_source);
     nixl_region attach_remote(const Place& place);
     void* attach_to(void* instance, const nixl_region_desc& desc);

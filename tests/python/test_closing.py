@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What closing the library waits for, how long, and what becomes of the rest."""
 
+import threading
 import time
 import unittest
 import unittest.mock
@@ -26,6 +27,26 @@ class Closing(Case):
         self.assertIsNotNone(kept)
         self.assertGreater(took, seconds)
         self.assertLess(took, 2 * seconds)  # each of the three that wait would take all of it
+
+    def test_handles_that_other_threads_are_making_are_no_matter(self):
+        """Few slots, many threads: each looks for finished handles while others make theirs."""
+        nixl.configure(request_slots=64)
+        ends = nixl.Buffer.allocate_host(64), nixl.Buffer.allocate_host(64)
+        failed = []
+
+        def work():
+            try:
+                kept = [nixl.transfer_async(*ends) for _ in range(2000)]
+                self.assertTrue(all(handle.done() for handle in kept))
+            except Exception as error:  # told by the main thread
+                failed.append(repr(error))
+
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(failed, [])
 
     def test_drain_timeout_is_what_it_was_when_closing_is_refused(self):
         """Proves: S-057"""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a forked child has of the library, and what it opens for itself."""
 
+import os
 import unittest
 
 import nixl
@@ -45,6 +46,25 @@ class Fork(Case):
 
         self.assertEqual(process.stdout, "True\n0 SUCCESS True\n")
         self.assertEqual(process.stderr, "")
+
+    def test_locks_that_other_threads_held_are_free_in_the_child(self):
+        """Proves: S-094"""
+        path = os.path.join(self.scratch(), "disk")
+        with open(path, "wb") as file:
+            file.write(bytes(8192))
+        code = (
+            PARENT + "import signal, threading\n"
+            "disk = nixl.BlockBackend(sys.argv[1])\n"
+            "held, over = threading.Event(), threading.Event()\n"
+            "def hold():\n"
+            "    with disk._lock: held.set(); over.wait()\n"
+            "threading.Thread(target=hold).start(); held.wait()\n"
+            "def read():\n"
+            "    signal.alarm(20)\n"  # ends a child that hangs
+            "    try: return disk.read_block(0)\n"
+            "    except nixl.NIXLError as error: return 'fork' in str(error)\n"
+            "forked(read); over.set()\n")
+        self.assertEqual(child(code, path).stdout, "True\n")
 
     def test_a_child_with_a_context_of_its_own(self):
         """Proves: S-057 S-087"""

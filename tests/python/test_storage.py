@@ -3,6 +3,7 @@
 
 import os
 import pathlib
+import resource
 import shutil
 import subprocess
 import threading
@@ -140,6 +141,17 @@ class Files(Case):
                 "store.write('x', b'1'); print(store.read('x'))\n")
         readable = {"NIXL_PYTHON_HOT": os.environ.get("NIXL_PYTHON_HOT", "")}
         self.assertEqual(child(code, self.store.path, env=readable).stdout, "b'1'\n")
+
+    def test_a_listing_that_cannot_be_made_is_an_error(self):
+        self.store.write("a", b"1")
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))  # no further descriptor
+        try:
+            with self.assertRaises(nixl.LimitError):
+                self.store.list()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        self.assertEqual(self.store.list(), ["a"])
 
     def test_sub_directories_and_listing(self):
         """Proves: S-098"""

@@ -4,9 +4,10 @@
 import fcntl
 import os
 import stat
+import weakref
 from _thread import RLock
 
-from . import _arrays, _errors
+from . import _arrays, _errors, _runtime
 from ._buffer import BLOCK, READ_ONLY, Buffer
 from ._files import DIRECT, FORCE, _from_os, flush, open_storage
 
@@ -23,7 +24,7 @@ class BlockBackend:
     """
 
     __slots__ = ("path", "block_size", "gds_active", "_flags", "_region", "_regular", "_lock",
-                 "_closed")
+                 "_closed", "__weakref__")
 
     def __init__(self, path, use_gds=False, block_size=4096, force=False, direct=False):
         self.path = os.fspath(path)
@@ -43,6 +44,7 @@ class BlockBackend:
         if use_gds:
             self._ask_for_gds()
         self._lock = RLock()  # guards _region and _closed
+        _live.add(self)
         self._closed = False
         self._region = None  # of a file that is empty
         self._open()
@@ -180,6 +182,18 @@ class BlockBackend:
 
     def __repr__(self):
         return "<nixl.BlockBackend %s, blocks of %d B>" % (self.path, self.block_size)
+
+
+_live = weakref.WeakSet()
+
+
+def _after_fork():
+    # The locks may have been held by threads that do not exist here.
+    for backend in list(_live):
+        backend._lock = RLock()
+
+
+_runtime.at_fork.append(_after_fork)
 
 
 def _grow(path, size):

@@ -192,9 +192,17 @@ class FileBackend:
             raise _from_os(path, error) from None
 
     def list(self, prefix=""):
-        """The names that start with ``prefix``, sorted."""
+        """The names that start with ``prefix``, sorted.
+
+        Raises:
+            PermissionDeniedError, LimitError: A folder cannot be read; what it holds is unknown.
+        """
+        def refuse(error):
+            if not isinstance(error, FileNotFoundError) or error.filename == self.path:
+                raise _from_os(error.filename, error) from None
+
         names = []
-        for folder, _, files in os.walk(self.path):
+        for folder, _, files in os.walk(self.path, onerror=refuse):
             for file in files:
                 name = os.path.relpath(os.path.join(folder, file), self.path)
                 if name.startswith(prefix) and not name.endswith(_TEMPORARY):

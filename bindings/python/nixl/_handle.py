@@ -222,6 +222,8 @@ class OwnTransfer(Transfer):
     __slots__ = ()
 
     def __del__(self):
+        if not hasattr(self, "_extra"):
+            return  # it could not even be made
         if self._code is None:
             if _watch.adopt(self):
                 return
@@ -241,12 +243,24 @@ def _live_transfers():
     when all request slots are taken and for finalize()."""
     import gc
     return [thing for thing in gc.get_objects()
-            if isinstance(thing, Transfer) and not _runtime.is_foreign(thing._context)]
+            if isinstance(thing, Transfer) and hasattr(thing, "_extra")  # else another thread is
+            and not _runtime.is_foreign(thing._context)]                 # just making it
 
 
-def settle_finished():
-    """Gives request slots of finished transfers back whose handles are still held."""
-    return sum(transfer._settle() for transfer in _live_transfers())
+class Room:
+    """For one call that found all request slots taken."""
+
+    _MOST_IN_VAIN = 3  # another thread may have given some back in a way that is not counted
+    _given_back = 0  # by all calls
+    _in_vain = _seen = 0
+
+    def made(self):
+        """Gives slots of finished transfers back whose handles are still held. Whether another try
+        may find one: others take what is given back here, and the reverse."""
+        Room._given_back += sum(transfer._settle() for transfer in _live_transfers())
+        self._in_vain = self._in_vain + 1 if Room._given_back == self._seen else 0
+        self._seen = Room._given_back
+        return self._in_vain < self._MOST_IN_VAIN
 
 
 class _DrainTime:

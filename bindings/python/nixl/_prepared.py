@@ -6,7 +6,7 @@ import sys
 
 from . import _arrays, _calls, _errors, _runtime, _watch
 from ._library import RequestDescription, functions
-from ._handle import GOING_ON, Transfer, settle_finished
+from ._handle import GOING_ON, Room, Transfer
 from ._buffer import StorageBuffer
 from ._transfer import (
     carry_layout, ends, locked_size, options_of, prepare_target, refused)
@@ -331,7 +331,8 @@ def prepare(src, dst, runs=None):
     src, dst = ends(src, dst)
     request = ctypes.c_uint64()
     rows = _rows(runs) if runs is not None else None
-    for _attempt in (1, 2):
+    room = Room()
+    while True:
         if rows is None:
             status = functions["request_create"](
                 src._context, src._handle, dst._handle, ctypes.byref(request))
@@ -339,7 +340,7 @@ def prepare(src, dst, runs=None):
             status = functions["request_create_rows"](
                 src._context, src._handle, dst._handle, rows[1] or None, rows[2], rows[3],
                 ctypes.byref(request))
-        if status != _errors.AGAIN or not settle_finished():
+        if status != _errors.AGAIN or not room.made():
             break
     if status:
         raise refused(src, dst, _errors.last(status))

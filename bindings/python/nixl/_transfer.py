@@ -5,7 +5,7 @@ import ctypes
 
 from . import _calls, _errors, _runtime, _watch
 from ._buffer import Buffer, StorageBuffer
-from ._handle import GOING_ON, OwnTransfer, read_path, settle_finished
+from ._handle import GOING_ON, OwnTransfer, Room, read_path
 from ._library import PostOptions, functions
 
 _POLICIES = {None: 0, "default": 0, "allow": 1, "warn": 2, "require_direct": 3}
@@ -113,10 +113,11 @@ def options_of(deadline, stream, path_policy):
 def _make(src, dst):
     """A request over two Buffers that is not posted yet."""
     request = ctypes.c_uint64()
-    for _attempt in (1, 2):
+    room = Room()
+    while True:
         status = functions["request_create"](
             src._context, src._handle, dst._handle, ctypes.byref(request))
-        if status != _errors.AGAIN or not settle_finished():
+        if status != _errors.AGAIN or not room.made():
             break
     if status:
         raise refused(src, dst, _errors.last(status))
@@ -140,7 +141,8 @@ def _start_with_options(src, dst, options, callback):
 
 def _started(src, dst, start):
     """Starts with one of the fast calls, making room when all request slots are taken."""
-    for _attempt in (1, 2):
+    room = None
+    while True:
         result = start(src._context, src._handle, dst._handle, locked_size(src, dst))
         if result.__class__ is int:
             return OwnTransfer(src._context, result, (src, dst), None)
@@ -149,9 +151,9 @@ def _started(src, dst, start):
             code = None if status in GOING_ON or status == _errors.BUSY else status
             return OwnTransfer(src._context, request, (src, dst), code)
         error = _errors.last(status)
-        if status != _errors.AGAIN or not settle_finished():
+        room = room or Room()
+        if status != _errors.AGAIN or not room.made():
             raise refused(src, dst, error)
-    raise refused(src, dst, error)
 
 
 _settings_read = {}  # what was read once, forgotten by configure() and finalize()

@@ -12,6 +12,7 @@
 //           // offered when they exist, all noexcept: void cancel(uint64_t tag); bool arm();
 //           // int fd(); bool assist(), or int assist() where signals interrupt it;
 //           // nixl_status notify(nixl_peer_id, const void*, uint64_t bytes, uint64_t tag);
+//           // bool move_now(const nixl_batch&): false leaves it to submit()
 //       };
 //       static nixl_status probe(const Host&, nixl_caps* out, nixl_error_text*);
 //       explicit Copier(const Host&);
@@ -62,6 +63,7 @@ NIXL_SDK_DETECT(has_arm, &T::arm);
 NIXL_SDK_DETECT(has_fd, &T::fd);
 NIXL_SDK_DETECT(has_assist, &T::assist);
 NIXL_SDK_DETECT(has_notify, &T::notify);
+NIXL_SDK_DETECT(has_move_now, &T::move_now);
 #undef NIXL_SDK_DETECT
 
 /// Runs a control call; no exception leaves it.
@@ -229,6 +231,10 @@ template <class Backend> void fill_queue_extras(nixl_backend_v1* table) noexcept
         table->notify = [](void* queue, nixl_peer_id peer, const void* message, uint64_t bytes,
                            uint64_t tag) noexcept {
             return F::queue_of(queue).notify(peer, message, bytes, tag);
+        };
+    if constexpr (has_move_now<Queue>::value)
+        table->move_now = [](void* queue, const nixl_batch* batch) noexcept -> nixl_status {
+            return F::queue_of(queue).move_now(*batch) ? NIXL_OK : NIXL_AGAIN;
         };
 }
 

@@ -134,6 +134,30 @@ TEST(MemcpyBackend, SmallCopy_isDoneWhenSubmitReturns) {
     EXPECT_EQ(host.works_run(), 0u);
 }
 
+TEST(MemcpyBackend, MoveNow_copiesOneShortElementAndLeavesTheOthersToSubmit) {
+    FakeHost host(1);
+    QueueRig rig(small_steps(host), load(nixl_backend_entry_memcpy, host));
+    Bytes source = random_bytes(16 * KIB, 4), target(16 * KIB);
+    const auto moved = [&](std::vector<nixl_run> runs, uint64_t skipped = 0) {
+        Transfer transfer(source.data(), target.data(), std::move(runs), 1);
+        transfer.submitted = skipped;
+        const nixl_batch batch = transfer.rest();
+        return rig.table().move_now(rig.queue(), &batch);
+    };
+
+    EXPECT_EQ(moved({single(0, 0, 4097)}), NIXL_AGAIN);
+    EXPECT_EQ(moved({single(0, 0, 10), single(10, 10, 10)}), NIXL_AGAIN);
+    EXPECT_TRUE(target == Bytes(16 * KIB)) << "what is refused is not touched";
+
+    EXPECT_EQ(moved({single(5, 9, 4096)}), NIXL_OK);
+    EXPECT_EQ(moved({strided(8 * KIB, 8 * KIB, 100, 200, 300, 3)}, 2), NIXL_OK);
+    EXPECT_TRUE(std::equal(&source[5], &source[5 + 4096], &target[9]));
+    EXPECT_TRUE(std::equal(&source[8 * KIB + 400], &source[8 * KIB + 500], &target[8 * KIB + 600]));
+    EXPECT_EQ(std::count(&target[8 * KIB], &target[8 * KIB + 600], 0), 600);
+    EXPECT_EQ(rig.poll(), 0u) << "nothing is reported later";
+    EXPECT_TRUE(rig.arm());
+}
+
 TEST(MemcpyBackend, InlineLimit_isTheLastSizeThatWakesNobody) {
     FakeHost host(1);
     small_steps(host).hold_workers();

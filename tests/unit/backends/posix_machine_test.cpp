@@ -205,6 +205,70 @@ TEST_P(PosixDevices, FileSystemThatHangs_leavesTheOthersAThread) {
     expect_child(in_child([] { return work_beside_frozen_files(GetParam(), 20, "3"); }));
 }
 
+/// More direct work than the depth on a file system that hangs, then work elsewhere.
+std::string work_beside_frozen_direct_writes(const std::string& engine) {
+    constexpr uint64_t DEPTH = 32, COUNT = 8 * DEPTH, BLOCK = 4 * KIB;
+    const Ext4Disk disk;
+    if (!disk.reason().empty())
+        return "skip: " + disk.reason();
+    PosixRig rig(engine, DEPTH, {{"posix.merge_bytes", "0"}, {"posix.threads", "8"}});
+    Bytes source = random_bytes(COUNT * BLOCK, 15), back(BLOCK);
+    const auto from = rig.memory(source), to = rig.memory(back);
+    const auto healthy = rig.file(disk.path_beside("healthy"), O_RDWR | O_CREAT);
+    const auto file = rig.file(disk.path("file"), O_RDWR | O_CREAT, NIXL_REGION_DIRECT);
+    if (rig.host.logged("goes through the page cache"))
+        return "skip: no direct I/O here";
+    if (!disk.freeze())
+        return "skip: " + words("FIFREEZE");
+    const uint64_t hung =
+        rig.submit(from->region(), file->region(), {run_of(0, 0, BLOCK, COUNT, BLOCK, BLOCK)});
+
+    const uint64_t written = rig.submit(from->region(), healthy->region(), {run_of(0, 0, BLOCK)});
+    std::string result = rig.finish(written) ? "" : "the write beside them hangs, too; ";
+    const uint64_t read = rig.submit(healthy->region(), to->region(), {run_of(0, 0, BLOCK)});
+    result += rig.finish(read) ? "" : "the read beside them hangs, too; ";
+    disk.thaw();
+    if (!rig.finish(hung) || rig.works[hung].count(NIXL_OK) != COUNT)
+        result += "lost what hung; ";
+    return std::equal(back.begin(), back.end(), source.begin()) ? result
+                                                                : result + "the bytes differ";
+}
+
+TEST_P(PosixDevices, DirectWritesThatHang_leaveOperationsToOtherDevices) {
+    expect_child(in_child([] { return work_beside_frozen_direct_writes(GetParam()); }));
+}
+
+/// Reads with unaligned ends take three calls each; what hangs meanwhile has nothing to do with
+/// them. The file is in memory, so that results are there at once.
+std::string split_reads_beside_a_frozen_write(const std::string& engine) {
+    constexpr uint64_t COUNT = 40;
+    const Ext4Disk disk;
+    if (!disk.reason().empty())
+        return "skip: " + disk.reason();
+    const std::string in_memory = "/dev/shm/nixl-split-" + std::to_string(::getpid());
+    PosixRig rig(engine);
+    Bytes source = random_bytes(MIB + 2, 16), back(MIB);
+    const auto from = rig.memory(source), to = rig.memory(back);
+    const auto file = rig.file(in_memory, O_RDWR | O_CREAT, NIXL_REGION_DIRECT);
+    ::unlink(in_memory.c_str());
+    const auto stuck = rig.file(disk.path("file"), O_RDWR | O_CREAT);
+    rig.run(from->region(), file->region(), {run_of(0, 0, MIB + 2)});
+    if (!disk.freeze())
+        return "skip: " + words("FIFREEZE");
+    const uint64_t hung = rig.submit(from->region(), stuck->region(), {run_of(0, 0, 4 * KIB)});
+    std::string result;
+    for (uint64_t i = 0; i < COUNT && result.empty(); ++i)
+        if (!rig.finish(rig.submit(file->region(), to->region(), {run_of(1, 0, MIB)})) ||
+            !std::equal(back.begin(), back.end(), source.begin() + 1))
+            result = "read " + std::to_string(i) + " waits for the write; ";
+    disk.thaw();
+    return rig.finish(hung) ? result : result + "lost what hung";
+}
+
+TEST_P(PosixDevices, ReadsInSeveralCalls_doNotWaitForAWriteThatHangs) {
+    expect_child(in_child([] { return split_reads_beside_a_frozen_write(GetParam()); }));
+}
+
 /// A direct write that hangs, and one to the same file that is not aligned, which waits for it.
 std::string work_behind_a_frozen_direct_write(const std::string& engine) {
     constexpr uint64_t BLOCK = 4 * KIB;
