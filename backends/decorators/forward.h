@@ -144,6 +144,7 @@ void forward_control_path(nixl_backend_v1* table) noexcept;
 /// Only what the inner table offers.
 template <class Queue> void forward_data_path(nixl_backend_v1* table) noexcept {
     using F = Forwarding<Queue>;
+    table->move_now = nullptr; // all work passes submit(), where decorators do what they do
     if (table->cancel != nullptr)
         table->cancel = [](void* queue, uint64_t tag) { F::queue_of(queue).cancel(tag); };
     if (table->arm != nullptr)

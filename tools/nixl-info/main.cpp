@@ -86,11 +86,16 @@ void add_library(const CommandLine& line, std::vector<Section>& sections) {
 }
 
 /// Who has a wrong setting needs to see the settings: they are shown without it, and it is marked.
-void add_config_despite_errors(std::vector<Section>& sections) {
+void add_config_despite_errors(std::vector<Section>& sections, bool as_json) {
     try {
         const std::vector<Refused> refused = refused_variables();
         const Context context = open_without(refused);
         sections.push_back(config_section(context, true, refused));
+        if (as_json) { // the library's own report of its settings, without the marks of the text
+            sections.push_back({"refused", {}, ""});
+            for (const Refused& one : refused)
+                sections.back().add(one.variable, one.reason);
+        }
     } catch (const NIXLException&) {
         // No single variable is what is wrong; the error that led here is told already.
     }
@@ -128,7 +133,7 @@ int show(const CommandLine& line) {
             std::fprintf(stderr, "nixl-info: %s\n", error.what());
             sections.push_back({"error", {{"library", error.what(), ""}}, ""});
             if (line.is_on("config"))
-                add_config_despite_errors(sections);
+                add_config_despite_errors(sections, line.is_on("json"));
         }
     }
     if (line.is_on("check")) {

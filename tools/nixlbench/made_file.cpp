@@ -2,6 +2,7 @@
 #include "nixlbench/made_file.h"
 
 #include <cerrno>
+#include <filesystem>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -19,6 +20,11 @@ MadeFile::MadeFile(const std::string& path) {
         path_ = path;
     else if (errno != EEXIST)
         throw system_failure("making --dst-path " + path, errno);
+    else if (!std::filesystem::exists(
+                 path)) // so it is a link, of which nothing could be taken away
+        throw Failure(EXIT_ERROR, "--dst-path " + path +
+                                      " is a symbolic link to what is not there; name the file "
+                                      "itself");
 }
 
 MadeFile::~MadeFile() {

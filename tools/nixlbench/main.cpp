@@ -3,7 +3,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <filesystem>
 #include <string>
+#include <system_error>
 
 #include <nixl/context.hpp>
 #include <nixl/status.hpp>
@@ -48,7 +50,22 @@ void measure_sizes(const Plan& plan, Outcome& outcome) {
     }
 }
 
+/// A copy of a file onto itself proves and measures nothing.
+void check_ends_differ(const EndWish& source, const EndWish& target) {
+    namespace fs = std::filesystem;
+    if (source.kind != EndKind::FILE || target.kind != EndKind::FILE || source.path.empty() ||
+        target.path.empty())
+        return;
+    std::error_code unknown; // told when it is opened
+    const fs::path from = fs::weakly_canonical(source.path, unknown);
+    const fs::path into = fs::weakly_canonical(target.path, unknown);
+    const bool same = from == into || fs::equivalent(from, into, unknown);
+    if (same && !fs::is_directory(from, unknown))
+        throw Failure(EXIT_ERROR, "--src-path and --dst-path are the same file, " + target.path);
+}
+
 void measure_all(Plan plan, Outcome& outcome) {
+    check_ends_differ(plan.source, plan.target);
     MadeFile made(plan.target.kind == EndKind::FILE ? plan.target.path : "");
     if (made.is_made())
         plan.target.overwrite = true; // each size of a sweep writes to the file of the first

@@ -26,6 +26,28 @@ class Files(ProgramTest):
         self.assertIs(value["verification"]["ok"], True, value["verification"])
         return value
 
+    def test_ends_that_are_one_file_are_refused(self):
+        target = self.path("same")
+        for made in (False, True):
+            if made:
+                with open(target, "wb") as file:
+                    file.write(bytes(65536))
+            done = self.bench("--src-type", "file", "--dst-type", "file", "--src-path", target,
+                              "--dst-path", os.path.join(self.path("."), "same"), "--size", "64K",
+                              "--overwrite")
+            self.assertEqual(done.code, 1)
+            self.assertIn("the same file", done.err)
+            self.assertEqual(os.path.exists(target), made)
+
+    def test_a_link_to_nothing_is_refused(self):
+        link, aim = self.path("link"), self.path("aim")
+        os.symlink(aim, link)
+        done = self.bench("--src-type", "cpu", "--dst-type", "file", "--dst-path", link, "--size",
+                          "4K,8K")
+        self.assertEqual(done.code, 1)
+        self.assertIn("symbolic link", done.err)
+        self.assertFalse(os.path.exists(aim))
+
     def test_temporary_files_at_either_end_are_verified_and_removed(self):
         """Proves: S-181"""
         for source, target in (("cpu", "file"), ("file", "cpu"), ("cpu-pinned", "FILE"),

@@ -107,6 +107,14 @@ class Info(ProgramTest):
 
         self.assertEqual(done.out.count("WRONG"), 2, done.out)
 
+    def test_json_names_every_wrong_setting(self):
+        """Proves: S-201"""
+        done = self.info("--config", "--json", NIXL_LANES="abc", NIXL_WORKERS="-1")
+
+        refused = json.loads(done.out)["refused"]
+        self.assertEqual(sorted(refused), ["NIXL_LANES", "NIXL_WORKERS"])
+        self.assertIn("decimal digits", refused["NIXL_LANES"])
+
     def test_check_judges_the_settings_as_they_are_after_config_went_on_without(self):
         """Proves: S-201"""
         done = self.info("--config", "--check", NIXL_LANES="abc")

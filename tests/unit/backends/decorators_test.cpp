@@ -37,6 +37,14 @@ TEST(Decorators, WhatTheInnerBackendHasNot_staysNull) {
     }
 }
 
+TEST(Decorators, MoveNow_isNotOfferedSinceItPassesSubmitBy) {
+    FakeHost host(1);
+    const nixl_backend_v1 inner = load(nixl_backend_entry_memcpy, host);
+    ASSERT_NE(inner.move_now, nullptr);
+    for (const core::Decorator& decorator : core::decorators())
+        EXPECT_EQ(WrappedBackend(decorator.name, inner).table().move_now, nullptr);
+}
+
 TEST(Decorators, IncompleteTables_areRefused) {
     FakeHost host(1);
     nixl_backend_v1 inner = load(nixl_backend_entry_memcpy, host);
