@@ -2,6 +2,7 @@
 // The parts of the posix backend that can be looked at without a file.
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <thread>
 #include <vector>
 
@@ -142,12 +143,13 @@ TEST(RingTables, BufferBeyondTheBudget_isRegisteredWhenThereIsRoomAgain) {
 }
 #endif
 
-TEST(ThreadPool, FileThatHangs_leavesAThreadToTheOthers) {
+TEST(ThreadPool, FilesThatHang_leaveAThreadToOtherDevices) {
     struct State {
         std::atomic<bool> hangs{true};
         std::atomic<uint32_t> hung{0}, other{0};
     } state;
-    ThreadPool::Group hanging, healthy;
+    ThreadPool::Group device, healthy;
+    ThreadPool::Group files[] = {{2, &device}, {2, &device}};
     const auto hang = [](void* owner, void*) {
         auto& self = *static_cast<State*>(owner);
         while (self.hangs.load())
@@ -158,25 +160,27 @@ TEST(ThreadPool, FileThatHangs_leavesAThreadToTheOthers) {
     const auto hung = [](void* owner, void*, int64_t) { ++static_cast<State*>(owner)->hung; };
     const auto count = [](void* owner, void*, int64_t) { ++static_cast<State*>(owner)->other; };
     {
-        ThreadPool pool(3);
+        ThreadPool pool(4);
         ASSERT_TRUE(pool.start_all());
         for (int i = 0; i < 10; ++i)
-            ASSERT_TRUE(pool.run({&hanging, hang, hung, &state, nullptr}));
+            ASSERT_TRUE(pool.run({&files[i % 2], hang, hung, &state, nullptr}));
         for (int i = 0; i < 5; ++i)
             ASSERT_TRUE(pool.run({&healthy, nothing, count, &state, nullptr}));
         const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
         while (state.other.load() < 5 && std::chrono::steady_clock::now() < end)
             std::this_thread::yield();
         EXPECT_EQ(state.other.load(), 5u);
-        EXPECT_EQ(hanging.threads.load(), 2u);
+        EXPECT_EQ(device.threads.load(), 3u);
+        EXPECT_EQ(files[0].threads.load() + files[1].threads.load(), 3u);
         state.hangs = false;
     }
     EXPECT_EQ(state.hung.load(), 10u) << "every job is run before the pool ends";
-    EXPECT_EQ(hanging.threads.load(), 0u);
+    EXPECT_EQ(device.threads.load(), 0u);
 }
 
 TEST(ThreadPool, ManyGroupsAndThreads_runEachJobOnce) {
-    ThreadPool::Group groups[3];
+    ThreadPool::Group device;
+    ThreadPool::Group groups[] = {{2, &device}, {2, &device}, {1, nullptr}};
     std::atomic<uint32_t> done{0};
     {
         ThreadPool pool(4);
@@ -191,6 +195,43 @@ TEST(ThreadPool, ManyGroupsAndThreads_runEachJobOnce) {
         }
     }
     EXPECT_EQ(done.load(), 30'000u);
+}
+
+TEST(ThreadPool, MoreThreads_takeWhatWaitsForOne) {
+    struct State {
+        std::atomic<bool> runs{false}, hangs{true};
+        std::atomic<uint32_t> done{0};
+    } state, others;
+    ThreadPool::Group group, other; // each leaves a thread to others: of two it has one
+    const auto hang = [](void* owner, void*) {
+        auto& self = *static_cast<State*>(owner);
+        self.runs = true;
+        while (self.hangs.load())
+            std::this_thread::yield();
+        return int64_t{0};
+    };
+    const auto nothing = [](void*, void*) { return int64_t{0}; };
+    const auto count = [](void* owner, void*, int64_t) { ++static_cast<State*>(owner)->done; };
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    const auto wait_for = [&](const std::function<bool()>& condition) {
+        while (!condition() && std::chrono::steady_clock::now() < end)
+            std::this_thread::yield();
+        return condition();
+    };
+    {
+        ThreadPool pool(3);
+        ASSERT_TRUE(pool.start(2));
+        ASSERT_TRUE(pool.run({&group, hang, count, &state, nullptr}));
+        EXPECT_TRUE(wait_for([&] { return state.runs.load(); }));
+        ASSERT_TRUE(pool.run({&group, nothing, count, &state, nullptr}));
+        ASSERT_TRUE(pool.run({&other, nothing, count, &others, nullptr}));
+        EXPECT_TRUE(wait_for([&] { return others.done.load() == 1; }));
+        EXPECT_EQ(state.done.load(), 0u) << "it waits: the job behind it is over";
+        ASSERT_TRUE(pool.start(3));
+        EXPECT_TRUE(wait_for([&] { return state.done.load() == 1; }));
+        state.hangs = false;
+    }
+    EXPECT_EQ(state.done.load(), 2u);
 }
 
 TEST(Strand, WhatComesWhileItIsServed_isServedInOrder) {
