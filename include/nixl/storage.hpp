@@ -106,6 +106,8 @@ inline std::string new_temporary(const std::filesystem::path& folder, const char
 } // namespace detail
 
 /// Byte strings under names in a directory. Threads: any; writers of one name replace each other.
+/// A process that is killed while it writes leaves a hidden file that ends in .nixl-tmp. It is
+/// never listed, and may be removed while nobody writes.
 class FileBackend {
   public:
     /// The directory is made when missing.

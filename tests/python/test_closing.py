@@ -48,6 +48,15 @@ class Closing(Case):
             thread.join()
         self.assertEqual(failed, [])
 
+    def test_what_closing_ended_says_so(self):
+        """Proves: S-057"""
+        self.use_faults(hold_rate="1")
+        nixl.configure(drain_timeout="10ms")
+        handle = nixl.transfer_async(bytes(64), bytearray(64))
+        nixl.finalize()
+
+        self.assertIn("the library was closed", handle.error)
+
     def test_drain_timeout_is_what_it_was_when_closing_is_refused(self):
         """Proves: S-057"""
         self.use_faults(hold_rate="1")

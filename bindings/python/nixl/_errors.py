@@ -205,6 +205,9 @@ def of_request(context, request, code):
     if request and functions["request_error"](context, request, ctypes.byref(error)) == 0 and (
             error.code == code):
         return from_struct(error)
+    if code == STALE:  # nothing of it is known any more
+        return StaleError("the library was closed before the transfer had ended",
+                          hint="a longer drain_timeout lets it end")
     name = status_name(code)
     return _CLASSES.get(code, NIXLError)("the transfer ended with " + name, code=name)
 

@@ -42,6 +42,9 @@ def moved(src, dst):
 class FileBackend:
     """Stores bytes under names in a directory.
 
+    A process that is killed while it writes leaves a hidden file that ends in ``.nixl-tmp``. It is
+    never listed, and may be removed while nobody writes.
+
     Args:
         path: The directory; made when missing.
         durable: Whether ``write`` returns only when the bytes survive a power cut.

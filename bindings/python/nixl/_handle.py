@@ -251,15 +251,17 @@ class Room:
     """For one call that found all request slots taken."""
 
     _MOST_IN_VAIN = 3  # another thread may have given some back in a way that is not counted
-    _given_back = 0  # by all calls
-    _in_vain = _seen = 0
+    _last_given = None  # by any thread: another object each time
+    _in_vain, _seen = 0, None
 
     def made(self):
         """Gives slots of finished transfers back whose handles are still held. Whether another try
         may find one: others take what is given back here, and the reverse."""
-        Room._given_back += sum(transfer._settle() for transfer in _live_transfers())
-        self._in_vain = self._in_vain + 1 if Room._given_back == self._seen else 0
-        self._seen = Room._given_back
+        if sum(transfer._settle() for transfer in _live_transfers()):
+            Room._last_given = object()
+        last = Room._last_given
+        self._in_vain = self._in_vain + 1 if last is self._seen else 0
+        self._seen = last
         return self._in_vain < self._MOST_IN_VAIN
 
 

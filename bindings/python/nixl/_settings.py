@@ -112,7 +112,8 @@ def get_config():
     """Every setting with its effective value and where that came from.
 
     Values and defaults are what ``configure()`` takes: sizes are whole numbers of bytes, durations
-    and fractions decimal numbers, durations in seconds. None is chosen by the part that uses it.
+    and fractions decimal numbers, durations in seconds. None, which cannot be given, is chosen by
+    the part that uses it.
 
     Returns:
         A dict from name to ``Setting(value, origin, default, environment, help)``.
