@@ -317,4 +317,14 @@ inline std::string engine_name(const ::testing::TestParamInfo<std::string>& info
     return info.param;
 }
 
+/// What failed, with the words for errno.
+inline std::string words(const std::string& what) { return what + ": " + std::strerror(errno); }
+
+/// What in_child() answered.
+inline void expect_child(const std::string& result) {
+    if (result.rfind("skip: ", 0) == 0)
+        GTEST_SKIP() << result.substr(6);
+    EXPECT_EQ(result, "");
+}
+
 } // namespace nixl::test
