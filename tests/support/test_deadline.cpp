@@ -4,6 +4,7 @@
 // Linked into every test program: nothing calls it. NIXL_TEST_LIMIT_S changes the deadline.
 #include <gtest/gtest.h>
 
+#include <climits>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -41,7 +42,7 @@ void wait_for_more_than(int before) {
 
 /// Those that were forked by `thread` and still run.
 void tell_children(const char* thread) {
-    char path[64];
+    char path[sizeof "/proc/self/task//children" + NAME_MAX];
     std::snprintf(path, sizeof path, "/proc/self/task/%s/children", thread);
     FILE* const children = std::fopen(path, "r");
     for (int child = 0; children != nullptr && std::fscanf(children, "%d", &child) == 1;)
