@@ -20,8 +20,7 @@ MadeFile::MadeFile(const std::string& path) {
         path_ = path;
     else if (errno != EEXIST)
         throw system_failure("making --dst-path " + path, errno);
-    else if (!std::filesystem::exists(
-                 path)) // so it is a link, of which nothing could be taken away
+    else if (!std::filesystem::exists(path)) // a link, of which nothing could be taken away
         throw Failure(EXIT_ERROR, "--dst-path " + path +
                                       " is a symbolic link to what is not there; name the file "
                                       "itself");

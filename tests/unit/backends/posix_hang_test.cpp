@@ -13,6 +13,16 @@ constexpr uint64_t KIB = 1024, MIB = 1024 * KIB;
 class PosixHang : public PosixEngines {};
 INSTANTIATE_TEST_SUITE_P(Engines, PosixHang, ::testing::Values("io_uring", "threads"), engine_name);
 
+/// What has nothing to do with what hangs: "", or what of it hangs, too.
+std::string write_and_read(PosixRig& rig, const PosixRig::Attached& from,
+                           const PosixRig::Attached& healthy, const PosixRig::Attached& to,
+                           const nixl_run& run) {
+    const bool written = rig.finish(rig.submit(from.region(), healthy.region(), {run}));
+    const bool read = rig.finish(rig.submit(healthy.region(), to.region(), {run}));
+    return std::string(written ? "" : "the write elsewhere hangs, too; ") +
+           (read ? "" : "the read elsewhere hangs, too; ");
+}
+
 std::string cancel_behind_a_frozen_write(const std::string& engine) {
     constexpr uint64_t COUNT = 64, BLOCK = 4 * KIB;
     const Ext4Disk disk;
@@ -88,10 +98,7 @@ std::string work_beside_frozen_files(const std::string& engine, uint32_t files,
     for (const auto& file : hanging)
         hung.push_back(rig.submit(from->region(), file->region(), all));
 
-    const uint64_t written = rig.submit(from->region(), healthy->region(), all);
-    std::string result = rig.finish(written) ? "" : "the write beside it hangs, too; ";
-    const uint64_t read = rig.submit(healthy->region(), to->region(), all);
-    result += rig.finish(read) ? "" : "the read beside it hangs, too; ";
+    std::string result = write_and_read(rig, *from, *healthy, *to, all.front());
     disk.thaw();
     for (const uint64_t tag : hung)
         if (!rig.finish(tag) || rig.works[tag].count(NIXL_OK) != COUNT)
@@ -125,10 +132,7 @@ std::string work_beside_frozen_direct_writes(const std::string& engine) {
     const uint64_t hung =
         rig.submit(from->region(), file->region(), {run_of(0, 0, BLOCK, COUNT, BLOCK, BLOCK)});
 
-    const uint64_t written = rig.submit(from->region(), healthy->region(), {run_of(0, 0, BLOCK)});
-    std::string result = rig.finish(written) ? "" : "the write beside them hangs, too; ";
-    const uint64_t read = rig.submit(healthy->region(), to->region(), {run_of(0, 0, BLOCK)});
-    result += rig.finish(read) ? "" : "the read beside them hangs, too; ";
+    std::string result = write_and_read(rig, *from, *healthy, *to, run_of(0, 0, BLOCK));
     disk.thaw();
     if (!rig.finish(hung) || rig.works[hung].count(NIXL_OK) != COUNT)
         result += "lost what hung; ";
@@ -191,10 +195,7 @@ std::string work_behind_a_frozen_direct_write(const std::string& engine) {
                                 run_of(2 * BLOCK, 2 * BLOCK, BLOCK), run_of(0, BLOCK + 100, 100)})
         hung.push_back(rig.submit(from->region(), file->region(), {run}));
 
-    const uint64_t written = rig.submit(from->region(), healthy->region(), {run_of(0, 0, BLOCK)});
-    std::string result = rig.finish(written) ? "" : "the write beside it hangs, too; ";
-    const uint64_t read = rig.submit(healthy->region(), to->region(), {run_of(0, 0, BLOCK)});
-    result += rig.finish(read) ? "" : "the read beside it hangs, too; ";
+    std::string result = write_and_read(rig, *from, *healthy, *to, run_of(0, 0, BLOCK));
     disk.thaw();
     for (const uint64_t tag : hung)
         if (!rig.finish(tag) || rig.works[tag].count(NIXL_OK) != 1)
