@@ -45,19 +45,18 @@ CopyPolicy policy_of(const sdk::Host& host) {
     CopyPolicy policy{};
     // Some 4 us of copying: what handing work to a parked thread costs at best.
     policy.inline_bytes = host.number("inline_copy_bytes", 128 * KIB);
-    // Back to back, so that the worker is still warm, on two CPUs: 256 KiB take 8.6 us alone and
-    // 10.4 us with it, 512 KiB 17.7 and 12.5, 1 MiB 57 and 28, 4 MiB 328 and 172. With a worker
-    // that has to be woken 512 KiB come out even.
+    // Waking a parked worker takes 10 to 15 us on a virtual machine. On two CPUs, from cache to
+    // cache, a copy now and then takes alone and with such a worker: 256 KiB 6 and 19 us, 512 KiB
+    // 13 and 25, 1 MiB 23 and 41. Back to back, with a warm one: 5 and 3.7, 11 and 6.7, 23 and 15.
     policy.workers = host.workers();
     policy.waited_inline_bytes =
-        std::max(policy.inline_bytes, host.number("memcpy.waited_inline_bytes", 256 * KIB));
+        std::max(policy.inline_bytes, host.number("memcpy.waited_inline_bytes", 1024 * KIB));
     // Long enough that taking one is noise, short enough that threads end together.
-    policy.slice_bytes = host.number("memcpy.slice_bytes", 256 * KIB, 4 * KIB);
-    // A thread takes its share of the rest, so that in repeated copies of what fits into the caches
-    // each finds its own lines again; but no more than some 100 us of cold memory.
+    policy.slice_bytes = host.number("memcpy.slice_bytes", 128 * KIB, 4 * KIB);
+    // A thread takes its share of the rest, but no more than some 100 us of cold memory.
     policy.share_bytes =
         std::max(policy.slice_bytes, host.number("memcpy.share_bytes", 1024 * KIB, 4 * KIB));
-    policy.worker_bytes = 2 * policy.slice_bytes;
+    policy.worker_bytes = 4 * policy.slice_bytes;
     policy.stream_bytes = host.number("memcpy.stream_bytes", default_stream_bytes(), 4 * KIB);
     policy.stream = choose_stream_function();
     policy.open_spans = static_cast<uint32_t>(host.number("memcpy.open_spans", 256, 1, 256));

@@ -9,8 +9,12 @@ namespace nixl::core {
 namespace {
 
 constexpr uint32_t RING_ENTRIES = 1024;
-constexpr uint64_t PAGE_BYTES = 4096;    // threads' shares begin with one
 constexpr uint32_t ENTRIES_PER_SPAN = 2; // a finished prefix and a cancelled rest
+
+/// Copies that follow each other this closely find workers warm, which are so for 20 us ...
+constexpr uint64_t BURST_GAP_NS = 15'000;
+/// ... once they were woken, which costs as much as all of these gain.
+constexpr uint64_t BURST_BYTES = 2u << 20;
 
 /// The bytes of a batch, but no further than `enough`: a long list is not walked to its end.
 uint64_t bytes_up_to(const nixl_batch& batch, uint64_t enough) noexcept {
@@ -60,22 +64,35 @@ uint64_t CopyQueue::submit(const nixl_batch& batch) noexcept {
 }
 
 uint64_t CopyQueue::submit_many(const nixl_batch& batch) noexcept {
-    const uint64_t limit =
-        (batch.flags & NIXL_BATCH_WAITED) != 0 ? policy_.waited_inline_bytes : policy_.inline_bytes;
+    const bool is_waited = (batch.flags & NIXL_BATCH_WAITED) != 0;
+    const uint64_t limit = is_waited ? policy_.waited_inline_bytes : policy_.inline_bytes;
     // As far as any decision looks; without workers the answer has to be exact.
     const uint64_t enough =
         policy_.workers == 0
             ? UINT64_MAX
             : std::max({limit + 1, policy_.stream_bytes, policy_.workers * policy_.worker_bytes});
     const uint64_t bytes = bytes_up_to(batch, enough);
-    if (bytes > limit && policy_.workers != 0)
+    if (policy_.workers != 0 &&
+        (bytes > limit || (bytes > policy_.inline_bytes && is_burst(bytes))))
         return open_span(batch, bytes);
     const StreamFunction stream = bytes >= policy_.stream_bytes ? policy_.stream : nullptr;
     copy_elements(sdk::OpCursor(batch), batch.element_count, stream);
     if (stream != nullptr)
         stream_fence();
+    if (bytes > policy_.inline_bytes)
+        burst_ends_ns_ = host_.now_ns() + BURST_GAP_NS;
     completions_.add_whole(sdk::whole(batch.tag, batch.first_element, batch.element_count, bytes));
     return batch.element_count;
+}
+
+/// One more waited copy that a thread could make alone: whether so many came one right after the
+/// other that workers are warm, or worth being woken.
+bool CopyQueue::is_burst(uint64_t bytes) noexcept {
+    // relaxed: a hint. A task that lingers here is warmer than any.
+    if (tasks_of(load_.load(std::memory_order_relaxed)) != 0)
+        return true;
+    burst_bytes_ = host_.now_ns() < burst_ends_ns_ ? burst_bytes_ + bytes : 0;
+    return burst_bytes_ >= BURST_BYTES;
 }
 
 uint64_t CopyQueue::open_span(const nixl_batch& batch, uint64_t bytes) noexcept {
@@ -103,34 +120,31 @@ uint64_t CopyQueue::open_span(const nixl_batch& batch, uint64_t bytes) noexcept 
 
     // The poster helps when it waits, so one worker less is woken.
     const uint64_t helpers = (batch.flags & NIXL_BATCH_WAITED) != 0 ? 1 : 0;
-    const uint64_t threads = spans_in_flight_ > 1 ? policy_.workers : bytes / policy_.worker_bytes;
-    const uint64_t wanted =
-        std::clamp<uint64_t>(threads - std::min(threads, helpers), 1, policy_.workers);
+    const uint64_t threads = std::min<uint64_t>(
+        policy_.workers, spans_in_flight_ > 1 ? policy_.workers : bytes / policy_.worker_bytes);
+    const uint64_t wanted = std::max<uint64_t>(threads - std::min(threads, helpers), 1);
     // relaxed: only a wish; nothing is ordered by it.
     tasks_wanted_.store(static_cast<uint32_t>(wanted), std::memory_order_relaxed);
     span->sharers = static_cast<uint32_t>(wanted + helpers);
-    if (helpers != 0 && spans_in_flight_ == 1 && !next_slice_is_long(*span, driver_slice_of(*span)))
+    span->front_bytes = helpers == 0 ? 0 : bytes / span->sharers & ~(PAGE_BYTES - 1);
+    if (helpers != 0 && spans_in_flight_ == 1 &&
+        !next_slice_is_long(*span, limits_of(Taker::DRIVER)))
         share(span);
     else
         publish(span);
     return batch.element_count;
 }
 
-uint64_t CopyQueue::slice_of(const Span& span) const noexcept {
-    const uint64_t rest = span.bytes - std::min(span.bytes, span.taken_bytes);
-    const uint64_t share = rest / span.sharers & ~(PAGE_BYTES - 1);
-    return std::clamp(share, policy_.slice_bytes, policy_.share_bytes);
-}
-
 /// Who drives goes back to poll() soon.
-uint64_t CopyQueue::driver_slice_of(const Span& span) const noexcept {
-    return std::min(slice_of(span), 2 * policy_.slice_bytes);
+SliceLimits CopyQueue::limits_of(Taker taker) const noexcept {
+    const uint64_t most = taker == Taker::DRIVER ? 4 * policy_.slice_bytes : policy_.share_bytes;
+    return {policy_.slice_bytes, std::min(most, policy_.share_bytes)};
 }
 
 /// The poster waits: it copies the first share right here, while the others start with the rest.
 /// Taken before they can, so that it is the same part each time.
 void CopyQueue::share(Span* span) noexcept {
-    const Slice mine = take_slice(span, driver_slice_of(*span));
+    const Slice mine = take_slice(span, limits_of(Taker::DRIVER), Taker::DRIVER);
     // relaxed: as above. One for this slice, and one for the rest if there is any.
     const bool is_all = span->cursor.done();
     span->pending.store(is_all ? 1 : 2, std::memory_order_relaxed);
@@ -183,6 +197,7 @@ void CopyQueue::collect_finished() noexcept {
                 completions_.add_single(entries[i]);
         span->in_flight = false;
         --spans_in_flight_;
+        burst_ends_ns_ = span->completed_ns + BURST_GAP_NS;
     }
 }
 

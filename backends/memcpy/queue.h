@@ -21,7 +21,7 @@ namespace nixl::core {
 /// What the settings say; see memcpy.cpp for names and reasons.
 struct CopyPolicy {
     uint64_t inline_bytes;        ///< a batch up to this is copied inside submit() ...
-    uint64_t waited_inline_bytes; ///< ... or up to this, when the poster waits for it
+    uint64_t waited_inline_bytes; ///< ... or up to this, when the poster waits and workers are cold
     uint64_t slice_bytes;         ///< the least that a thread takes ...
     uint64_t share_bytes;         ///< ... and the most, of what is left for each
     uint64_t worker_bytes;        ///< one worker for each so many bytes
@@ -59,9 +59,9 @@ class CopyQueue {
     static uint32_t spans_of(uint64_t load) noexcept { return static_cast<uint32_t>(load >> 32); }
 
     uint64_t submit_many(const nixl_batch& batch) noexcept;
+    bool is_burst(uint64_t bytes) noexcept;
     uint64_t open_span(const nixl_batch& batch, uint64_t bytes) noexcept;
-    [[nodiscard]] uint64_t slice_of(const Span& span) const noexcept;
-    [[nodiscard]] uint64_t driver_slice_of(const Span& span) const noexcept;
+    [[nodiscard]] SliceLimits limits_of(Taker taker) const noexcept;
     void publish(Span* span) noexcept;
     void share(Span* span) noexcept;
     bool start_task() noexcept;
@@ -70,10 +70,11 @@ class CopyQueue {
     static void run_task(void* queue) noexcept { static_cast<CopyQueue*>(queue)->work(); }
     void work() noexcept;
     void wake_more_workers() noexcept;
+    [[nodiscard]] bool linger() const noexcept;
     bool leave() noexcept;
 
     /// Caller holds claim_mutex_.
-    bool claim(Slice* out, bool driver) noexcept;
+    bool claim(Slice* out, Taker taker) noexcept;
     void drop_cancelled() noexcept;
     void finish(Span* span) noexcept;
     bool take_and_copy(uint64_t* copied) noexcept;
@@ -87,6 +88,8 @@ class CopyQueue {
     sdk::CompletionRing completions_;
     const uint32_t span_limit_;
     uint32_t spans_in_flight_ = 0;
+    uint64_t burst_ends_ns_ = 0; // when a next waited copy comes too late to belong to the burst
+    uint64_t burst_bytes_ = 0;
     std::unique_ptr<Span[]> spans_;
 
     // Open spans, oldest first: the driver writes at tail_, takers read at head_ under

@@ -7,6 +7,12 @@
 namespace nixl::core {
 namespace {
 
+/// The taker's share of what is left, so that threads end together.
+uint64_t slice_bytes_of(const Span& span, SliceLimits limits) noexcept {
+    const uint64_t left = span.bytes - std::min(span.bytes, span.taken_bytes);
+    return std::clamp(left / span.sharers & ~(PAGE_BYTES - 1), limits.least, limits.most);
+}
+
 /// A rest smaller than half a slice is not worth one of its own.
 uint64_t part_bytes(uint64_t left, uint64_t slice_bytes) noexcept {
     return left < slice_bytes + slice_bytes / 2 ? left : slice_bytes;
@@ -18,14 +24,26 @@ bool is_cut(const Span& span, uint64_t slice_bytes) noexcept {
            !overlaps(at.target(), at.source(), at.bytes());
 }
 
-Slice take_part(Span* span, uint64_t slice_bytes) noexcept {
+Slice take_part(Span* span, uint64_t slice_bytes, Taker taker) noexcept {
+    const uint64_t bytes = span->cursor.bytes();
+    Span::Part& front = span->parts[0];
+    Span::Part& back = span->parts[1];
+    if (span->taken_of_element == 0) {
+        front = {0, std::min(span->front_bytes, bytes)};
+        back = {front.end, bytes};
+    }
+    const bool from_front =
+        back.next == back.end || (taker == Taker::DRIVER && front.next != front.end);
+    Span::Part& part = from_front ? front : back;
+
     Slice slice;
     slice.span = span;
     slice.cursor = span->cursor;
-    slice.part_offset = span->taken_of_element;
-    slice.bytes = part_bytes(span->cursor.bytes() - span->taken_of_element, slice_bytes);
+    slice.part_offset = part.next;
+    slice.bytes = part_bytes(part.end - part.next, slice_bytes);
+    part.next += slice.bytes;
     span->taken_of_element += slice.bytes;
-    if (span->taken_of_element == span->cursor.bytes()) {
+    if (span->taken_of_element == bytes) {
         span->taken_of_element = 0;
         span->cursor.next();
     }
@@ -51,14 +69,16 @@ Slice take_elements(Span* span, uint64_t slice_bytes) noexcept {
 
 } // namespace
 
-Slice take_slice(Span* span, uint64_t slice_bytes) noexcept {
-    const Slice slice = is_cut(*span, slice_bytes) ? take_part(span, slice_bytes)
+Slice take_slice(Span* span, SliceLimits limits, Taker taker) noexcept {
+    const uint64_t slice_bytes = slice_bytes_of(*span, limits);
+    const Slice slice = is_cut(*span, slice_bytes) ? take_part(span, slice_bytes, taker)
                                                    : take_elements(span, slice_bytes);
     span->taken_bytes += slice.bytes;
     return slice;
 }
 
-bool next_slice_is_long(const Span& span, uint64_t slice_bytes) noexcept {
+bool next_slice_is_long(const Span& span, SliceLimits limits) noexcept {
+    const uint64_t slice_bytes = slice_bytes_of(span, limits);
     return span.cursor.bytes() / 2 > slice_bytes && !is_cut(span, slice_bytes);
 }
 

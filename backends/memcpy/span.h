@@ -14,8 +14,13 @@
 
 namespace nixl::core {
 
-/// Slices are taken in order, so that what has been taken is always a prefix: a cancelled span is a
-/// finished prefix and a rest that nobody touched.
+constexpr uint64_t PAGE_BYTES = 4096; // threads' shares begin with one where the memory does
+
+/// Who takes a slice.
+enum class Taker { DRIVER, WORKER };
+
+/// Elements are taken in order, so that what has been taken is always a prefix: a cancelled span is
+/// whole elements, one that may be copied in part, and a rest that nobody touched.
 struct Span {
     // Written by the driver before the span is published.
     uint64_t tag = 0;
@@ -24,12 +29,19 @@ struct Span {
     StreamFunction stream = nullptr; // null: through the cache
     uint64_t bytes = 0;              // at least; a long list is not added up to its end
     uint32_t sharers = 1;            // threads that are expected to take slices
+    uint64_t front_bytes = 0;        // of an element that is cut: what the driver begins with
     bool in_flight = false;          // the driver's own mark
 
     // Guarded by the queue's claim lock until the last slice is finished.
     sdk::OpCursor cursor;          // the next element to take ...
     uint64_t taken_of_element = 0; // ... and how many of its bytes are taken already
     uint64_t taken_bytes = 0;
+    // What is left of an element that is cut. The driver takes from the first part and workers from
+    // the second while they can: in repeated copies of what fits into the caches each then finds
+    // its own lines again, which makes up to a factor of two.
+    struct Part {
+        uint64_t next = 0, end = 0; // bytes from the element's start
+    } parts[2];
 
     // One for the rest that nobody took yet, one for each slice being copied. Whoever brings it to
     // zero hands the span back.
@@ -49,13 +61,18 @@ struct Slice {
     uint64_t bytes = 0;
 };
 
-/// Takes the next slice of about `slice_bytes`. The span must have a rest. Caller holds the claim
-/// lock. An element whose source and target overlap is never cut, since its parts depend on each
-/// other.
-Slice take_slice(Span* span, uint64_t slice_bytes) noexcept;
+/// About how many bytes a slice has: the taker's share of what is left, within these.
+struct SliceLimits {
+    uint64_t least = 0;
+    uint64_t most = 0;
+};
 
-/// Whether the next slice will be much longer than slice_bytes (an overlapping element).
-bool next_slice_is_long(const Span& span, uint64_t slice_bytes) noexcept;
+/// Takes the next slice. The span must have a rest. Caller holds the claim lock. An element whose
+/// source and target overlap is never cut, since its parts depend on each other.
+Slice take_slice(Span* span, SliceLimits limits, Taker taker) noexcept;
+
+/// Whether the next slice will be much longer than the limits say (an overlapping element).
+bool next_slice_is_long(const Span& span, SliceLimits limits) noexcept;
 
 /// Copies it; everything is visible to who sees `pending` fall afterwards.
 void copy_slice(const Slice& slice) noexcept;

@@ -11,6 +11,10 @@ namespace {
 /// waiting for longer than some 10 ms.
 constexpr uint64_t TURN_BYTES = 64u << 20;
 
+/// A task looks for a next span this long before it gives its thread back: posts back to back then
+/// cost no round through the pool.
+constexpr uint64_t LINGER_NS = 3'000;
+
 } // namespace
 
 CopyQueue::~CopyQueue() {
@@ -50,7 +54,7 @@ void CopyQueue::work() noexcept {
             // be gone.
             if (host_.run(run_task, this) == NIXL_OK)
                 return;
-        } else if (leave()) {
+        } else if (!linger() && leave()) {
             break;
         }
     }
@@ -68,6 +72,17 @@ void CopyQueue::wake_more_workers() noexcept {
     }
 }
 
+/// True as soon as a span is open.
+bool CopyQueue::linger() const noexcept {
+    // One worker stands for one CPU: lingering there keeps the giver of work from running.
+    const uint64_t end = host_.now_ns() + (policy_.workers > 1 ? LINGER_NS : 0);
+    // relaxed: a hint; what it stands for is read under the claim lock.
+    while (spans_of(load_.load(std::memory_order_relaxed)) == 0)
+        if (host_.now_ns() >= end)
+            return false;
+    return true;
+}
+
 /// False when a span was opened meanwhile: then the task has to stay.
 bool CopyQueue::leave() noexcept {
     uint64_t load = load_.load();
@@ -77,7 +92,7 @@ bool CopyQueue::leave() noexcept {
     return false;
 }
 
-bool CopyQueue::claim(Slice* out, bool driver) noexcept {
+bool CopyQueue::claim(Slice* out, Taker taker) noexcept {
     drop_cancelled();
     uint32_t head = head_.load(std::memory_order_relaxed); // written under this lock only
     // acquire: pairs with publish().
@@ -85,10 +100,10 @@ bool CopyQueue::claim(Slice* out, bool driver) noexcept {
         Span* const span = open_[head & open_mask_];
         if (span == nullptr)
             continue;
-        const uint64_t wanted = driver ? driver_slice_of(*span) : slice_of(*span);
-        if (driver && next_slice_is_long(*span, wanted))
+        const SliceLimits limits = limits_of(taker);
+        if (taker == Taker::DRIVER && next_slice_is_long(*span, limits))
             break;
-        *out = take_slice(span, wanted);
+        *out = take_slice(span, limits, taker);
         // relaxed: goes up only while this thread, too, is counted in it.
         span->pending.fetch_add(1, std::memory_order_relaxed);
         if (span->cursor.done()) {
@@ -143,7 +158,7 @@ bool CopyQueue::take_and_copy(uint64_t* copied) noexcept {
     {
         // allow(hot): workers alone wait here, for some instructions.
         const std::lock_guard lock(claim_mutex_);
-        if (!claim(&slice, false))
+        if (!claim(&slice, Taker::WORKER))
             return false;
     }
     copy_slice(slice);
@@ -153,11 +168,14 @@ bool CopyQueue::take_and_copy(uint64_t* copied) noexcept {
 }
 
 bool CopyQueue::assist() noexcept {
+    // relaxed: a hint. Asked in a loop, and the lock's line is the workers'.
+    if (spans_of(load_.load(std::memory_order_relaxed)) == 0)
+        return false;
     Slice slice;
     {
         // allow(hot): never waits.
         const std::unique_lock lock(claim_mutex_, std::try_to_lock);
-        if (!lock.owns_lock() || !claim(&slice, true))
+        if (!lock.owns_lock() || !claim(&slice, Taker::DRIVER))
             return false;
     }
     copy_slice(slice);

@@ -7,6 +7,7 @@
 
 #include "backends/builtin.h"
 #include "backends/memcpy/copy.h"
+#include "backends/memcpy/span.h"
 #include "tests/unit/backends/queue_rig.h"
 
 namespace nixl::test::host_queues {
@@ -203,6 +204,31 @@ TEST(MemcpyBackend, Capabilities_areHostPairsWithPlausibleRates) {
         EXPECT_DOUBLE_EQ(caps.pairs[0].bytes_per_ns, workers == 0   ? 10.0
                                                      : workers == 2 ? 15.0
                                                                     : 23.0);
+    }
+}
+
+// A thread that always copies the same part of a buffer finds it in its own cache.
+TEST(CopySpan, LongElement_isTakenFromTheFrontByTheDriverAndBehindItByWorkers) {
+    constexpr uint64_t BYTES = 100'000, FRONT_BYTES = 40'960;
+    constexpr core::SliceLimits LIMITS{4096, 16384};
+    Bytes source(BYTES), target(BYTES);
+    Transfer transfer(source.data(), target.data(), {single(0, 0, BYTES)}, 1);
+    for (const core::Taker first : {core::Taker::DRIVER, core::Taker::WORKER}) {
+        core::Span span;
+        span.cursor = sdk::OpCursor(transfer.rest());
+        span.bytes = BYTES;
+        span.sharers = 2;
+        span.front_bytes = FRONT_BYTES;
+        std::vector<int> taken(BYTES);
+        for (core::Taker taker = first; !span.cursor.done();) {
+            const core::Slice slice = core::take_slice(&span, LIMITS, taker);
+            for (uint64_t i = 0; i < slice.bytes; ++i)
+                ++taken[slice.part_offset + i];
+            if (span.taken_bytes == slice.bytes) {
+                EXPECT_EQ(slice.part_offset, taker == core::Taker::DRIVER ? 0 : FRONT_BYTES);
+            }
+        }
+        EXPECT_EQ(taken, std::vector<int>(BYTES, 1)) << "each byte once, also the other's part";
     }
 }
 

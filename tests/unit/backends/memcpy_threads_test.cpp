@@ -230,6 +230,34 @@ TEST_F(MemcpyWorkers, LongWork_letsOthersOntoThePool) {
     EXPECT_GE(one.works_run(), 3u) << "two turns ended, and the task went to the end of the queue";
 }
 
+// Waking a worker costs more than it brings for a copy now and then. The workers are held, so what
+// was handed to them is not finished when submit() returns.
+TEST_F(MemcpyWorkers, WaitedCopies_takeWorkersOnlyInABurst) {
+    constexpr uint64_t BURST_BYTES = 2 * MIB;
+    host.set("memcpy.waited_inline_bytes", "1048576");
+    host.set_clock_ns(1'000'000'000);
+    host.hold_workers();
+    QueueRig rig(host, load(nixl_backend_entry_memcpy, host));
+    Transfer work = transfer({single(0, 0, 64 * KIB)}, 1);
+    const auto is_done_at_once = [&](uint64_t after_ns) {
+        host.advance_clock_ns(after_ns);
+        work = transfer({single(0, 0, 64 * KIB)}, 1);
+        EXPECT_EQ(rig.submit(work, NIXL_BATCH_WAITED), 1u);
+        return rig.poll() == 1;
+    };
+
+    for (int copy = 0; copy < 100; ++copy)
+        ASSERT_TRUE(is_done_at_once(100'000)) << "copy " << copy;
+    uint64_t copies = 1;
+    while (copies < 100 && is_done_at_once(1000))
+        ++copies;
+
+    EXPECT_EQ(copies, BURST_BYTES / (64 * KIB));
+    EXPECT_TRUE(rig.finish(work, 0, true));
+    host.set_clock_ns(0);
+    host.release_workers();
+}
+
 TEST_F(MemcpyWorkers, ManySpansAtOnce_allArrive) {
     QueueRig rig(host, load(nixl_backend_entry_memcpy, host));
     std::vector<std::unique_ptr<Transfer>> works;
