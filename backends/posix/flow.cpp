@@ -43,6 +43,7 @@ uint64_t Flow::accept(const nixl_batch& batch) noexcept {
     span.tag = batch.tag;
     span.cursor = sdk::OpCursor(batch);
     span.is_open = true;
+    look_at_next(span);
     queue_last(number);
     return batch.element_count;
 }
@@ -74,9 +75,13 @@ Operation& Flow::take_from(uint32_t number) noexcept {
     operation.span = number;
     ++span.operations;
     operation.begin(span.cursor);
+    operation.is_counted = operation.error == 0;
+    if (operation.is_counted)
+        shares_.begin(*operation.storage->file);
     do
         span.cursor.next();
     while (!span.cursor.done() && operation.join(Element::at(span.cursor), merge_bytes_));
+    look_at_next(span);
     if (span.cursor.done()) {
         unqueue(number);
     } else if (++span.turn_ops >= TURN_OPS && span.after != NO_SPAN) {
@@ -87,27 +92,45 @@ Operation& Flow::take_from(uint32_t number) noexcept {
     return operation;
 }
 
+void Flow::look_at_next(Span& span) noexcept {
+    span.file = nullptr;
+    if (span.cursor.done())
+        return;
+    const Element element = Element::at(span.cursor);
+    span.file = element.is_valid ? element.storage->file : nullptr;
+    span.is_write = element.is_write;
+    span.takes_turns = element.is_valid && element.is_write && element.storage->writes_in_turn;
+}
+
+/// Asked at every poll, with up to MAX_SPANS behind each other: what has to wait makes the others
+/// of its sort wait without a second look.
 uint32_t Flow::first_startable() const noexcept {
+    const File* held = nullptr;
+    bool held_writes = false;
     uint32_t number = first_queued_;
-    // collect() had no room for a cancelled one yet.
-    while (number != NO_SPAN && (spans_[number].is_cancelled || has_to_wait(spans_[number])))
-        number = spans_[number].after;
+    for (; number != NO_SPAN; number = spans_[number].after) {
+        const Span& span = spans_[number];
+        if (span.is_cancelled) // collect() had no room for it yet
+            continue;
+        if (span.file != nullptr && span.file == held && span.is_write == held_writes)
+            continue;
+        if (!has_to_wait(span))
+            break;
+        held = span.file;
+        held_writes = span.is_write;
+    }
     return number;
 }
 
 /// Whether its next element would only take room from others: those of its file or device have
 /// their share, or it is a write behind others of its file that wait for direct ones.
 bool Flow::has_to_wait(const Span& span) const noexcept {
-    if (waiting_count_ == 0 && !shares_.may_be_full(free_operation_count_))
+    if (span.file == nullptr ||
+        (waiting_count_ == 0 && !shares_.may_be_full(free_operation_count_)))
         return false;
-    const Element element = Element::at(span.cursor);
-    if (!element.is_valid)
-        return false;
-    const File& file = *element.storage->file;
-    const bool takes_turns =
-        element.is_write && element.storage->writes_in_turn && !element.may_go_direct();
-    return (element.is_write && waiting_count_ > 0 && is_waiting_for(file)) ||
-           shares_.is_full(file, takes_turns, free_operation_count_);
+    return shares_.is_device_full(*span.file, free_operation_count_) ||
+           (span.takes_turns && shares_.are_turns_full(*span.file)) ||
+           (span.is_write && waiting_count_ > 0 && is_waiting_for(*span.file));
 }
 
 bool Flow::is_waiting_for(const File& file) const noexcept {
@@ -153,7 +176,8 @@ bool Flow::start(Operation& operation) noexcept {
     }
     operation.takes_turns =
         operation.is_write && !operation.is_direct && operation.storage->writes_in_turn;
-    shares_.begin(*operation.storage->file, operation.takes_turns);
+    if (operation.takes_turns)
+        shares_.begin_turn(*operation.storage->file);
     operation.is_brisk = operation.is_direct && operation.is_small();
     brisk_in_kernel_ += operation.is_brisk ? 1 : 0;
     operation.is_in_kernel = true;
@@ -193,7 +217,8 @@ void Flow::leave_phase(Operation& operation) noexcept {
 }
 
 void Flow::leave_kernel(Operation& operation) noexcept {
-    shares_.end(*operation.storage->file, operation.takes_turns);
+    if (operation.takes_turns)
+        shares_.end_turn(*operation.storage->file);
     brisk_in_kernel_ -= operation.is_brisk ? 1 : 0;
     operation.is_in_kernel = false;
 }
@@ -347,6 +372,8 @@ void Flow::again(Operation& operation) noexcept { again_[again_count_++] = numbe
 
 void Flow::release(Operation& operation) noexcept {
     leave_phase(operation);
+    if (operation.is_counted)
+        shares_.end(*operation.storage->file);
     free_operations_[free_operation_count_++] = number(operation);
     --spans_[operation.span].operations;
     close_if_done(operation.span);

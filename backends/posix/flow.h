@@ -72,14 +72,20 @@ class Flow {
 
     /// What one submit() brought.
     struct Span {
-        uint64_t tag;
-        sdk::OpCursor cursor;   // at the next element to start
-        uint32_t operations;    // started and not over
+        // What first_startable() looks at.
+        const File* file;       // of the next element; nullptr: there is none, or a wrong one
         uint32_t before, after; // in the list of spans with elements to start
-        uint32_t turn_ops;      // started since it came to the front
+        bool is_write;          // the next element
+        bool takes_turns;       // it may, see Region::writes_in_turn
         bool is_open, is_cancelled;
+
+        uint32_t operations; // started and not over
+        uint32_t turn_ops;   // started since it came to the front
+        uint64_t tag;
+        sdk::OpCursor cursor; // at the next element to start
     };
 
+    static void look_at_next(Span& span) noexcept;
     [[nodiscard]] bool has_to_wait(const Span& span) const noexcept;
     [[nodiscard]] bool is_waiting_for(const File& file) const noexcept;
     [[nodiscard]] uint32_t first_startable() const noexcept;

@@ -66,8 +66,9 @@ Result<void> Instance::attach(const nixl_region_desc& desc, Region& region) {
     if (region.is_storage && engine_ == Engine::THREADS)
         NIXL_RETURN_IF_ERROR(pool_.start_all());
     MutexLock lock(mutex_);
-    regions_.reserve(regions_.size() + 1); // from here on nothing may throw
-    enter_file(region);
+    if (regions_.size() == regions_.capacity())
+        regions_.reserve(2 * regions_.size() + 1);
+    enter_file(region); // after it nothing may throw
     // One per file that is written is all that can be used, and one that a device leaves to others.
     if (auto started = pool_.start(region.writes_in_turn ? written_files_ + 1 : 0); !started.ok()) {
         leave_file(region);
@@ -141,8 +142,13 @@ void Instance::leave_file(const Region& region) noexcept {
     File& file = found->second;
     if (region.writes_in_turn && --file.written_regions == 0)
         --written_files_;
-    if (--file.regions == 0)
-        files_.erase(found);
+    if (--file.regions != 0)
+        return;
+    files_.erase(found);
+    const uint64_t device = region.file_identity().first;
+    const auto next = files_.lower_bound({device, 0});
+    if (next == files_.end() || next->first.first != device)
+        devices_.erase(device);
 }
 
 void Instance::give_slots(Region& region) {

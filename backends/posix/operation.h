@@ -66,6 +66,7 @@ struct Operation {
     bool takes_turns;  ///< with the file's others of the sort, see Region::writes_in_turn
     bool is_brisk;     ///< counted as such while it is in the kernel
     bool is_in_kernel; ///< between Flow's next() and finish()
+    bool is_counted;   ///< for its device, see Shares
     std::atomic<bool> is_dropped; ///< see BlockingCalls::drop()
     BlockingCalls* calls;         ///< where it blocks
     Operation* next_in_turn;      ///< see Strand

@@ -10,18 +10,23 @@
 
 namespace nixl::core::posix {
 
-/// Counts the operations in flight by device, and those that take turns (Region::writes_in_turn)
-/// by file, so that those that hang leave something to the others. A device may have as many as the
-/// depth, but no more than three times what it leaves free: the queue has a third more operations
-/// than its depth, so the first device has all of the depth, the second one three quarters of the
-/// rest, and so on. The turns of a file may have half of the depth.
+/// Counts the operations by device, also those that wait for another queue, and those in flight
+/// that take turns (Region::writes_in_turn) by file, so that those that hang leave something to the
+/// others. A device may have as many as the depth, but no more than three times what it leaves
+/// free: the queue has a third more operations than its depth, so the first device has all of the
+/// depth, the second one three quarters of the rest, and so on. The turns of a file may have half
+/// of the depth.
 ///
 /// Threads: one thread (the queue's driver).
 class Shares {
   public:
+    using Group = ThreadPool::Group;
+
     explicit Shares(uint32_t depth_ops)
         : depth_ops_(depth_ops), most_of_file_(std::max(depth_ops / 2, 1u)),
           groups_(size_t{operations_for(depth_ops)} * 2) {}
+
+    static const Group& device_of(const File& file) noexcept { return *file.threads.outer; }
 
     /// What a queue of that depth has in all.
     static constexpr uint32_t operations_for(uint32_t depth_ops) noexcept {
@@ -32,32 +37,29 @@ class Shares {
     [[nodiscard]] bool may_be_full(uint32_t free_operations) const noexcept {
         return in_all_ >= std::min(most_of_file_, most_of_device(free_operations));
     }
-    [[nodiscard]] bool is_full(const File& file, bool takes_turns,
-                               uint32_t free_operations) const noexcept {
-        return count(device_of(file)) >= most_of_device(free_operations) ||
-               (takes_turns && count(file.threads) >= most_of_file_);
+    [[nodiscard]] bool is_device_full(const File& file, uint32_t free_operations) const noexcept {
+        return count(device_of(file)) >= most_of_device(free_operations);
     }
-    void begin(const File& file, bool takes_turns) noexcept {
+    [[nodiscard]] bool are_turns_full(const File& file) const noexcept {
+        return count(file.threads) >= most_of_file_;
+    }
+    void begin(const File& file) noexcept {
         ++in_all_;
         add(device_of(file));
-        if (takes_turns)
-            add(file.threads);
     }
-    void end(const File& file, bool takes_turns) noexcept {
+    void end(const File& file) noexcept {
         --in_all_;
         take(device_of(file));
-        if (takes_turns)
-            take(file.threads);
     }
+    void begin_turn(const File& file) noexcept { add(file.threads); }
+    void end_turn(const File& file) noexcept { take(file.threads); }
 
   private:
-    using Group = ThreadPool::Group;
     struct Counted {
         const Group* group;
         uint32_t operations;
     };
 
-    static const Group& device_of(const File& file) noexcept { return *file.threads.outer; }
     [[nodiscard]] uint32_t most_of_device(uint32_t free_operations) const noexcept {
         return std::min(depth_ops_, 3 * free_operations);
     }

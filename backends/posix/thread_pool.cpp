@@ -25,6 +25,7 @@ ThreadPool::~ThreadPool() {
 
 Result<void> ThreadPool::start(uint32_t threads) {
     MutexLock lock(mutex_);
+    const size_t before = threads_.size();
     while (threads_.size() < std::min(threads, thread_count_)) {
         auto thread = start_thread("nixl-posix", [this] { loop(); });
         if (!thread && threads_.empty())
@@ -34,7 +35,8 @@ Result<void> ThreadPool::start(uint32_t threads) {
         threads_.push_back(std::move(thread).value());
     }
     started_.store(static_cast<uint32_t>(threads_.size()));
-    offer_parked(); // the limits are higher now
+    if (threads_.size() > before)
+        offer_parked(); // the limits are higher now
     return {};
 }
 

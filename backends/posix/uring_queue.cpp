@@ -3,6 +3,7 @@
 #if NIXL_HAVE_IO_URING // else there is nothing to compile
 #include "uring_queue.h"
 
+#include <algorithm>
 #include <cerrno>
 
 #include "blocking_calls.h"
@@ -80,6 +81,7 @@ class UringQueue final : public Queue {
     void detaching(const Region& region) noexcept override { tables_->remove(region); }
 
   private:
+    void raise_worker_limit() noexcept;
     uint32_t reap(Sink& sink) noexcept; ///< results
     void refill() noexcept;
     bool enter() noexcept;
@@ -103,14 +105,24 @@ Result<void> UringQueue::open() {
         opened.error().hint = "posix.engine=threads works without io_uring";
         return opened;
     }
-    // What cannot go on without blocking gets a thread of the kernel, of which it has four per CPU
-    // and no more. All of them may hang in operations of one dead device. Before Linux 5.15 it
-    // stays so.
-    unsigned workers[2] = {flow_.operation_count(), 0};
-    (void)io_uring_register_iowq_max_workers(&ring_.get(), workers);
+    raise_worker_limit();
     // allow(hot): once, when the queue is opened
     tables_ = std::make_unique<RingTables>(ring_.get(), pinned_bytes_limit_);
     return {};
+}
+
+/// What cannot go on without blocking gets a thread of the kernel, by default at most four per CPU,
+/// and all of them may hang in operations of one dead device. The limit is that of the thread, for
+/// all rings that it submits to: the application's own keep what they have, and one thread may
+/// drive all lanes. Before Linux 5.15 it stays as it is.
+void UringQueue::raise_worker_limit() noexcept {
+    constexpr unsigned LANES = 8; // the most that a context has by default
+    unsigned limits[2] = {0, 0};  // only asked for: {bounded, unbounded}
+    if (io_uring_register_iowq_max_workers(&ring_.get(), limits) != 0)
+        return;
+    limits[0] = std::max(limits[0], LANES * flow_.operation_count());
+    limits[1] = 0;
+    (void)io_uring_register_iowq_max_workers(&ring_.get(), limits);
 }
 
 UringQueue::~UringQueue() {

@@ -10,11 +10,10 @@
 #include <gtest/gtest.h>
 
 #include "backends/posix/bounded_ring.h"
-#include "backends/posix/flow.h"
+#include "backends/posix/operation.h"
 #include "backends/posix/strand.h"
 #include "backends/posix/thread_pool.h"
 #include "backends/posix/write_phase.h"
-#include "tests/support/fake_host.h"
 #if NIXL_HAVE_IO_URING
 #include "backends/posix/ring_tables.h"
 #endif
@@ -234,74 +233,6 @@ TEST(ThreadPool, MoreThreads_takeWhatWaitsForOne) {
         state.hangs = false;
     }
     EXPECT_EQ(state.done.load(), 2u);
-}
-
-/// Reads of one file, each an operation of its own.
-struct FlowRig {
-    explicit FlowRig(uint64_t elements) {
-        file.threads.outer = &device;
-        storage.is_storage = true;
-        storage.file = &file;
-        pair = {{&storage, nullptr}, {nullptr, memory}};
-        run = {0, 0, 16, 32, 16, elements, 0, 0};
-        batch.struct_size = sizeof batch;
-        batch.pair_count = batch.run_count = 1;
-        batch.pairs = &pair;
-        batch.runs = &run;
-        batch.element_count = elements;
-    }
-    test::FakeHost fake{0};
-    sdk::Host host{fake.table()};
-    WaitingQueues waiting{host};
-    ThreadPool::Group device;
-    File file;
-    Region storage;
-    unsigned char memory[1024];
-    nixl_region_pair pair;
-    nixl_run run;
-    nixl_batch batch{};
-};
-
-// A result is no completion where the operation goes on: whoever polls must not sleep on it, since
-// the others in flight may hang.
-TEST(Flow, OperationThatGoesOn_isWorkWhateverElseIsInFlight) {
-    FlowRig rig(2);
-    Flow flow(4, 0, rig.waiting, 0);
-    ASSERT_EQ(flow.accept(rig.batch), 2u);
-    Operation* const first = flow.next();
-    Operation* const second = flow.next();
-    ASSERT_NE(first, nullptr);
-    ASSERT_NE(second, nullptr);
-    EXPECT_FALSE(flow.has_work());
-    nixl_completion out[4];
-    Sink sink(out, 4);
-
-    flow.finish(*first, -EAGAIN, sink);
-
-    EXPECT_EQ(sink.used(), 0u);
-    EXPECT_TRUE(flow.has_work());
-    EXPECT_EQ(flow.next(), first);
-    EXPECT_FALSE(flow.has_work());
-    flow.finish(*second, 16, sink);
-    flow.finish(*first, 16, sink);
-    ASSERT_EQ(sink.used(), 1u);
-    EXPECT_EQ(out[0].element_count, 2u);
-}
-
-TEST(Flow, OneDevice_hasTheDepthAndLeavesAnotherSome) {
-    FlowRig hanging(32), other(1);
-    Flow flow(8, 0, hanging.waiting, 0);
-    ASSERT_EQ(flow.accept(hanging.batch), 32u);
-    uint32_t started = 0;
-    while (flow.next() != nullptr)
-        ++started;
-    EXPECT_EQ(started, 8u);
-    EXPECT_FALSE(flow.has_work()) << "the rest has to wait";
-
-    ASSERT_EQ(flow.accept(other.batch), 1u);
-    Operation* const operation = flow.next();
-    ASSERT_NE(operation, nullptr);
-    EXPECT_EQ(operation->storage, &other.storage);
 }
 
 TEST(Strand, WhatComesWhileItIsServed_isServedInOrder) {
