@@ -127,12 +127,12 @@ Code Lane::post(Request& request) noexcept {
     return Code::OK;
 }
 
-/// What a backend moves at once never becomes a flight. False: it goes the usual way.
+/// What a backend moves at once never becomes a flight. False: it goes the usual way. Nobody can
+/// have stopped or released it yet: that takes a started one.
 bool Lane::move_now(Request& request) noexcept {
     Flight& flight = request.direct;
     const LaneQueue& queue = queues_[flight.backend];
-    if (request.pipeline != nullptr || request.note.peer != 0 || request.stopped ||
-        request.orphaned || flight.view->elements == 0)
+    if (request.pipeline != nullptr || request.note.peer != 0 || flight.view->elements == 0)
         return false;
     const uint64_t most = queue.backend->caps().max_batch_elements;
     if (most != 0 && flight.view->elements > most)
