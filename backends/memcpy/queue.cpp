@@ -14,7 +14,7 @@ constexpr uint32_t ENTRIES_PER_SPAN = 2; // a finished prefix and a cancelled re
 /// Copies that follow each other this closely find workers warm, which are so for 20 us ...
 constexpr uint64_t BURST_GAP_NS = 15'000;
 /// ... once they were woken, which costs as much as all of these gain.
-constexpr uint64_t BURST_BYTES = 2u << 20;
+constexpr uint64_t BURST_BYTES = 1u << 20;
 
 /// The bytes of a batch, but no further than `enough`: a long list is not walked to its end.
 uint64_t bytes_up_to(const nixl_batch& batch, uint64_t enough) noexcept {

@@ -233,7 +233,7 @@ TEST_F(MemcpyWorkers, LongWork_letsOthersOntoThePool) {
 // Waking a worker costs more than it brings for a copy now and then. The workers are held, so what
 // was handed to them is not finished when submit() returns.
 TEST_F(MemcpyWorkers, WaitedCopies_takeWorkersOnlyInABurst) {
-    constexpr uint64_t BURST_BYTES = 2 * MIB;
+    constexpr uint64_t BURST_BYTES = MIB;
     host.set("memcpy.waited_inline_bytes", "1048576");
     host.set_clock_ns(1'000'000'000);
     host.hold_workers();
