@@ -110,7 +110,7 @@ def run_fio(path, shape, block, direct, seconds):
 def peer_runner(python, engine):
     def run(path, shape, block, direct, seconds):
         command = [python, os.path.join(HERE, "peer_files.py"), path, shape, str(block),
-                   str(direct), str(seconds), engine]
+                   str(DEPTH), str(direct), str(seconds), engine]
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         lines = [line for line in done.stdout.splitlines() if line.startswith(b"{")]
         if not lines:

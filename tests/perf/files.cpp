@@ -33,19 +33,21 @@ double cpu_seconds() {
 
 struct Shape {
     bool write, random, direct;
-    uint64_t block;
+    uint64_t block, depth;
 };
 
 /// Each post moves 64 MiB: blocks at random places of the file, or the next part of it in order.
+/// The memory is a block for each operation of the depth, used in turn: as fio has it, since what
+/// the processor's caches hold of it is half of the cost of a cached read.
 std::vector<nixl_run> make_runs(const Shape& shape, uint64_t part) {
     static std::mt19937_64 numbers(1);
-    const uint64_t in_memory = part % IN_FLIGHT * PER_POST;
     std::vector<nixl_run> runs;
-    for (uint64_t at = in_memory; at < in_memory + PER_POST; at += shape.block) {
+    for (uint64_t block = 0; block < PER_POST / shape.block; ++block) {
+        const uint64_t in_memory = block % shape.depth * shape.block;
         const uint64_t in_file = shape.random ? numbers() % (FILE_BYTES / shape.block) * shape.block
-                                              : part * PER_POST + at - in_memory;
-        runs.push_back(
-            {shape.write ? at : in_file, shape.write ? in_file : at, shape.block, 0, 0, 1, 0, 0});
+                                              : part * PER_POST + block * shape.block;
+        runs.push_back({shape.write ? in_memory : in_file, shape.write ? in_file : in_memory,
+                        shape.block, 0, 0, 1, 0, 0});
     }
     return runs;
 }
@@ -54,11 +56,12 @@ std::vector<nixl_run> make_runs(const Shape& shape, uint64_t part) {
 /// for zeros.
 class Memory {
   public:
-    static constexpr uint64_t BYTES = IN_FLIGHT * PER_POST;
-    Memory() : words_(static_cast<uint64_t*>(std::aligned_alloc(ALIGNMENT, BYTES))) {
-        ::madvise(words_.get(), BYTES, MADV_HUGEPAGE);
+    explicit Memory(uint64_t bytes)
+        : words_(static_cast<uint64_t*>(
+              std::aligned_alloc(ALIGNMENT, (bytes + ALIGNMENT - 1) & ~(ALIGNMENT - 1)))) {
+        ::madvise(words_.get(), bytes, MADV_HUGEPAGE);
         std::mt19937_64 numbers(2);
-        for (uint64_t i = 0; i < BYTES / sizeof(uint64_t); ++i)
+        for (uint64_t i = 0; i < bytes / sizeof(uint64_t); ++i)
             words_.get()[i] = numbers();
     }
     void* get() { return words_.get(); }
@@ -75,15 +78,16 @@ class Memory {
 /// One request per part of the file.
 class Bench {
   public:
-    Bench(const char* path, const char* depth, const Shape& shape) {
+    Bench(const char* path, const char* depth, const Shape& shape)
+        : room_(shape.depth * shape.block) {
         const nixl_setting setting{"posix.queue_depth", depth};
         check(nixl_context_open(&setting, 1, &context_), "open");
         check(nixl_buffer_open(context_, path, NIXL_KIND_FILE, 0, FILE_BYTES,
                                shape.direct ? NIXL_BUFFER_DIRECT : 0, &file_),
               "open file");
-        check(
-            nixl_buffer_wrap(context_, room_.get(), Memory::BYTES, NIXL_KIND_HOST, -1, 0, &memory_),
-            "wrap");
+        check(nixl_buffer_wrap(context_, room_.get(), shape.depth * shape.block, NIXL_KIND_HOST, -1,
+                               0, &memory_),
+              "wrap");
         for (uint64_t part = 0; part < FILE_BYTES / PER_POST; ++part) {
             const auto runs = make_runs(shape, part);
             nixl_request request{};
@@ -128,7 +132,8 @@ int main(int argc, char** argv) {
     }
     const std::string name = argv[2];
     const Shape shape{name.find("write") != std::string::npos, name.rfind("rand", 0) == 0,
-                      std::atoi(argv[5]) != 0, std::strtoull(argv[3], nullptr, 10)};
+                      std::atoi(argv[5]) != 0, std::strtoull(argv[3], nullptr, 10),
+                      std::strtoull(argv[4], nullptr, 10)};
     Bench bench(argv[1], argv[4], shape);
     const double cpu_before = cpu_seconds();
     const auto start = Clock::now();

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The public NIXL wheel in the shape of perf-files; prints the same JSON object.
 
-    peer_files.py FILE randread|randwrite|read|write BLOCK_BYTES DIRECT(0|1) SECONDS ENGINE
+    peer_files.py FILE randread|randwrite|read|write BLOCK_BYTES DEPTH DIRECT(0|1) SECONDS ENGINE
 """
 
 import json
@@ -23,14 +23,14 @@ def cpu_seconds():
     return usage.ru_utime + usage.ru_stime
 
 
-def handles(agent, memory, fd, shape, block):
+def handles(agent, memory, fd, shape, block, depth):
     """One request per 64 MiB of the file, made before the time is taken."""
     count = PER_POST // block
     generator = numpy.random.default_rng(1)
     for part in range(FILE_BYTES // PER_POST):
         near = numpy.empty((count, 3), numpy.uint64)
-        near[:, 0] = (memory.ctypes.data + part % IN_FLIGHT * PER_POST +
-                      numpy.arange(count, dtype=numpy.uint64) * block)
+        near[:, 0] = (memory.ctypes.data +
+                      numpy.arange(count, dtype=numpy.uint64) % depth * block)
         near[:, 1], near[:, 2] = block, 0
         far = near.copy()
         far[:, 0] = (generator.integers(0, FILE_BYTES // block, count, dtype=numpy.uint64) * block
@@ -56,16 +56,20 @@ def wait(agent, request):
 
 
 def main():
-    path, shape, block, direct, seconds, engine = sys.argv[1:]
+    path, shape, block, depth, direct, seconds, engine = sys.argv[1:]
+    block, depth = int(block), int(depth)
     agent = nixl_agent("a", nixl_agent_config(backends=[]))
-    agent.create_backend("POSIX", {} if engine == "default" else {engine: "true"})
-    room = numpy.zeros(IN_FLIGHT * PER_POST + ALIGNMENT, numpy.uint8)
-    memory = room[-room.ctypes.data % ALIGNMENT:][:IN_FLIGHT * PER_POST]
+    parameters = {"kernel_queue_size": str(depth)}  # it has some thousands in flight otherwise
+    if engine != "default":
+        parameters[engine] = "true"
+    agent.create_backend("POSIX", parameters)
+    room = numpy.zeros(depth * block + ALIGNMENT, numpy.uint8)
+    memory = room[-room.ctypes.data % ALIGNMENT:][:depth * block]
     memory[:] = numpy.random.default_rng(2).integers(0, 256, memory.size, numpy.uint8)
     fd = os.open(path, os.O_RDWR | (os.O_DIRECT if direct == "1" else 0))
     agent.register_memory([(memory.ctypes.data, memory.size, 0, "")], "DRAM")
     agent.register_memory([(0, FILE_BYTES, fd, "")], "FILE")
-    requests = list(handles(agent, memory, fd, shape, int(block)))
+    requests = list(handles(agent, memory, fd, shape, block, depth))
     posted, ended = 0, 0
     cpu, begin = cpu_seconds(), time.perf_counter()
     while time.perf_counter() - begin < float(seconds) or ended < posted:
