@@ -37,7 +37,8 @@ def main():
                   "%.0f %%; %.2f GB/s, raw %.2f" % (100 * spinning / ours, line["bytes"] / ours,
                                                      line["bytes"] / spinning))
         ours, one = line["nixl_apart_ns"], line["memcpy_apart_ns"]
-        table.row(work + ", 200 us after the one before", "", "%.0f %% of 1 thread; %.1f us, raw %.1f"
+        table.row(work + ", 200 us after the one before", "",
+                  "%.0f %% of 1 thread; %.1f us, raw %.1f"
                   % (100 * one / ours, ours / 1e3, one / 1e3))
     table.save()
     return table.code()
