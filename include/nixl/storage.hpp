@@ -46,6 +46,7 @@ inline void grow_file(const std::string& path, std::uint64_t bytes) {
         (static_cast<std::uint64_t>(found.st_size) < bytes &&
          ::ftruncate(descriptor, static_cast<off_t>(bytes)) != 0))
         error = errno;
+    (void)::flock(descriptor, LOCK_UN); // a child that was forked meanwhile keeps it open
     ::close(descriptor);
     if (error != 0)
         throw_system(path, error);
@@ -196,19 +197,29 @@ class FileBackend {
         if (::unlink(path.c_str()) != 0)
             detail::throw_system(path.string(), errno);
     }
-    /// The names, sorted.
+    /// The names, sorted. NOT_FOUND when the directory was removed; PERMISSION_DENIED or IO_ERROR
+    /// when a folder cannot be read, but for the `lost+found` of a disk that is mounted there.
     [[nodiscard]] std::vector<std::string> list() const {
         std::vector<std::string> names;
-        std::error_code error;
-        std::filesystem::recursive_directory_iterator entry(root_, error);
-        for (const std::filesystem::recursive_directory_iterator end; !error && entry != end;
-             entry.increment(error)) {
-            std::error_code gone; // meanwhile
-            if (entry->is_regular_file(gone) && !ends_in_temporary(entry->path().string()))
-                names.push_back(entry->path().lexically_relative(root_).generic_string());
+        std::vector<std::filesystem::path> folders{root_};
+        while (!folders.empty()) {
+            const std::filesystem::path folder = std::move(folders.back());
+            folders.pop_back();
+            std::error_code error;
+            std::filesystem::directory_iterator entry(folder, error);
+            for (const std::filesystem::directory_iterator end; !error && entry != end;
+                 entry.increment(error)) {
+                std::error_code gone; // meanwhile
+                if (!entry->is_symlink(gone) && entry->is_directory(gone))
+                    folders.push_back(entry->path());
+                else if (entry->is_regular_file(gone) && !ends_in_temporary(entry->path().string()))
+                    names.push_back(entry->path().lexically_relative(root_).generic_string());
+            }
+            const bool removed = error.value() == ENOENT && folder != root_;
+            const bool of_the_disk = error.value() == EACCES && folder == root_ / "lost+found";
+            if (error && !removed && !of_the_disk)
+                detail::throw_system(folder.string(), error.value());
         }
-        if (error)
-            detail::throw_system(root_.string(), error.value());
         std::sort(names.begin(), names.end());
         return names;
     }

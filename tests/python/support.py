@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
@@ -52,6 +53,24 @@ def until(condition, seconds=20.0):
             return False
         time.sleep(0.001)  # allow(sleep): between looks at a condition with a deadline
     return True
+
+
+def in_threads(count, work):
+    """Runs ``work(number)`` in as many threads at once; returns what they raised, as text."""
+    raised = []
+
+    def run(number):
+        try:
+            work(number)
+        except BaseException as error:
+            raised.append(repr(error))
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return raised
 
 
 def _environment():

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """What closing the library waits for, how long, and what becomes of the rest."""
 
-import threading
 import time
 import unittest
 import unittest.mock
+import weakref
 
 import nixl
 from nixl import _library
-from support import Case, child
+from support import Case, child, in_threads
+
+SUCCESS = nixl.TransferStatus.SUCCESS
 
 
 class Closing(Case):
@@ -32,21 +34,12 @@ class Closing(Case):
         """Few slots, many threads: each looks for finished handles while others make theirs."""
         nixl.configure(request_slots=64)
         ends = nixl.Buffer.allocate_host(64), nixl.Buffer.allocate_host(64)
-        failed = []
 
-        def work():
-            try:
-                kept = [nixl.transfer_async(*ends) for _ in range(2000)]
-                self.assertTrue(all(handle.done() for handle in kept))
-            except Exception as error:  # told by the main thread
-                failed.append(repr(error))
+        def work(_number):
+            kept = [nixl.transfer_async(*ends) for _ in range(2000)]
+            self.assertTrue(all(handle.done() for handle in kept))
 
-        threads = [threading.Thread(target=work) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        self.assertEqual(failed, [])
+        self.assertEqual(in_threads(4, work), [])
 
     def test_what_closing_ended_says_so(self):
         """Proves: S-057"""
@@ -55,7 +48,18 @@ class Closing(Case):
         handle = nixl.transfer_async(bytes(64), bytearray(64))
         nixl.finalize()
 
-        self.assertIn("the library was closed", handle.error)
+        self.assertIn("the library was closed; how the transfer ended is not known", handle.error)
+        self.assertIn("drain_timeout", handle.error)
+
+    def test_dead_proxies_are_no_matter(self):
+        """Whatever else is on the heap is not asked what it is."""
+        thing = nixl.Buffer.from_host(b"x")
+        proxy = weakref.proxy(thing)
+        del thing
+        handle = nixl.transfer_async(bytes(64), bytearray(64))
+        nixl.finalize()
+
+        self.assertEqual((type(proxy), handle.wait()), (weakref.ProxyType, SUCCESS))
 
     def test_drain_timeout_is_what_it_was_when_closing_is_refused(self):
         """Proves: S-057"""

@@ -7,20 +7,28 @@ import unittest
 import nixl
 from support import Case, child
 
-# What the children below start from: a buffer of the parent's, and a function that forks.
-PARENT = (
-    "import nixl, os, sys\n"
-    "a = nixl.Buffer.allocate_host(64); nixl.transfer(b'x' * 64, a)\n"
+# A function that forks, also while another thread holds a lock. A child that hangs is ended.
+FORKING = (
+    "import nixl, os, signal, sys, threading\n"
     "def move():\n"
     "    target = bytearray(3)\n"
     "    return nixl.transfer(b'abc', target).status.name, bytes(target)\n"
     "def forked(function):\n"
     "    pid = os.fork()\n"
     "    if pid == 0:\n"
+    "        signal.alarm(20)\n"
     "        try: print(function(), flush=True)\n"
     "        except BaseException as error: print(repr(error), flush=True)\n"
     "        os._exit(0)\n"
-    "    os.waitpid(pid, 0)\n")
+    "    os.waitpid(pid, 0)\n"
+    "held, over = threading.Event(), threading.Event()\n"
+    "def hold(lock):\n"
+    "    with lock: held.set(); over.wait()\n"
+    "def forked_beside(lock, function):\n"
+    "    threading.Thread(target=hold, args=(lock,)).start(); held.wait()\n"
+    "    forked(function); over.set()\n")
+# What most children below start from: the library is open, with a buffer of the parent's.
+PARENT = FORKING + "a = nixl.Buffer.allocate_host(64); nixl.transfer(b'x' * 64, a)\n"
 MOVED = "('SUCCESS', b'abc')\n"
 
 
@@ -53,18 +61,56 @@ class Fork(Case):
         with open(path, "wb") as file:
             file.write(bytes(8192))
         code = (
-            PARENT + "import signal, threading\n"
-            "disk = nixl.BlockBackend(sys.argv[1])\n"
-            "held, over = threading.Event(), threading.Event()\n"
-            "def hold():\n"
-            "    with disk._lock: held.set(); over.wait()\n"
-            "threading.Thread(target=hold).start(); held.wait()\n"
+            PARENT + "disk = nixl.BlockBackend(sys.argv[1])\n"
             "def read():\n"
-            "    signal.alarm(20)\n"  # ends a child that hangs
             "    try: return disk.read_block(0)\n"
             "    except nixl.NIXLError as error: return 'fork' in str(error)\n"
-            "forked(read); over.set()\n")
+            "forked_beside(disk._lock, read)\n")
         self.assertEqual(child(code, path).stdout, "True\n")
+
+    def test_locks_that_are_held_before_the_library_is_open_are_free_in_the_child(self):
+        path = os.path.join(self.scratch(), "empty")
+        code = (
+            FORKING + "open(sys.argv[1], 'wb').close()\n"
+            "disk = nixl.BlockBackend(sys.argv[1])\n"  # has nothing to open yet
+            "assert not nixl._runtime.is_open()\n"
+            "def write(): return disk.write_block(0, b'x')\n"
+            "forked_beside(%s)\n")
+        for arguments, output in (("disk._lock, write", "1\n"),
+                                  ("nixl._runtime._lock, move", MOVED)):  # that opens it
+            with self.subTest(arguments=arguments):
+                self.assertEqual(child(code % arguments, path).stdout, output)
+
+    def test_a_child_that_is_forked_during_a_write_keeps_no_file_locked(self):
+        path = os.path.join(self.scratch(), "empty")
+        open(path, "wb").close()
+        code = (
+            FORKING + "import fcntl\n"
+            "disk, real, (end, other) = nixl.BlockBackend(sys.argv[1]), os.ftruncate, os.pipe()\n"
+            "def fork(*arguments):\n"
+            "    if os.fork() == 0: os.close(other); os.read(end, 1); os._exit(0)\n"
+            "    real(*arguments)\n"
+            "os.ftruncate = fork\n"
+            "disk.write_block(0, b'x')\n"
+            "fcntl.flock(os.open(sys.argv[1], os.O_RDWR), fcntl.LOCK_EX | fcntl.LOCK_NB)\n"
+            "os.close(other); os.wait(); print('free')\n")
+        self.assertEqual(child(code, path).stdout, "free\n")
+
+    def test_generations_of_children_keep_no_pipe_of_the_log(self):
+        code = (
+            FORKING + "import logging\n"
+            "logging.basicConfig()\n"
+            "def pipes():\n"
+            "    links = ['/proc/self/fd/' + name for name in os.listdir('/proc/self/fd')]\n"
+            "    return sum(os.readlink(link).startswith('pipe:') for link in links\n"
+            "               if os.path.exists(link))\n"
+            "def live(generations):\n"
+            "    nixl.initialize(); print(pipes(), end=' ', flush=True)\n"
+            "    if generations: forked(lambda: live(generations - 1))\n"
+            "live(4)\n")
+        counts = [word for word in child(code).stdout.split() if word.isdigit()]
+
+        self.assertEqual(counts, counts[:1] * 5)
 
     def test_a_child_with_a_context_of_its_own(self):
         """Proves: S-057 S-087"""

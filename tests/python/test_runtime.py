@@ -7,7 +7,7 @@ import threading
 import unittest
 
 import nixl
-from support import Case, child
+from support import Case, child, in_threads
 
 
 class Initialize(Case):
@@ -110,25 +110,15 @@ class Initialize(Case):
 
     def test_sixteen_threads_open_it_once(self):
         """Proves: S-056 S-094"""
-        start, failures = threading.Barrier(16), []
+        start = threading.Barrier(16)
 
-        def use():
-            try:
-                start.wait(20)
-                target = bytearray(8)
-                nixl.transfer(b"12345678", target)
-                if target != b"12345678":
-                    failures.append(bytes(target))
-            except BaseException as error:
-                failures.append(error)
+        def use(_number):
+            start.wait(20)
+            target = bytearray(8)
+            nixl.transfer(b"12345678", target)
+            self.assertEqual(target, b"12345678")
 
-        threads = [threading.Thread(target=use) for _ in range(16)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(60)
-
-        self.assertEqual(failures, [])
+        self.assertEqual(in_threads(16, use), [])
 
     def test_threads_that_race_open_one_context(self):
         """Proves: S-056"""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """FileBackend and BlockBackend."""
 
+import ast
 import os
 import pathlib
 import resource
@@ -11,7 +12,7 @@ import unittest
 import unittest.mock
 
 import nixl
-from support import Case, child, needs_numpy, numpy, started
+from support import Case, child, in_threads, needs_numpy, needs_root, numpy, started
 
 
 class Files(Case):
@@ -152,6 +153,40 @@ class Files(Case):
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, before)
         self.assertEqual(self.store.list(), ["a"])
+
+    def listed_by_nobody(self, *prefixes):
+        """What a user without rights is answered, for each prefix."""
+        os.chmod(self.folder, 0o755)
+        code = (
+            "import nixl, os, sys\n"
+            "store = nixl.FileBackend(sys.argv[1])\n"
+            "os.setgid(65534); os.setuid(65534)\n"  # who may not even import any more
+            "def answer(prefix):\n"
+            "    try: return store.list(prefix)\n"
+            "    except nixl.PermissionDeniedError: return 'denied'\n"
+            "print([answer(prefix) for prefix in sys.argv[2:]])\n")
+        return ast.literal_eval(child(code, self.store.path, *prefixes).stdout)
+
+    @needs_root
+    def test_a_store_where_a_disk_is_mounted_can_be_listed(self):
+        for name in ("a", "b/c", "lost+found/of the disk"):
+            self.store.write(name, b"1")
+        os.chmod(os.path.join(self.store.path, "lost+found"), 0o700)
+
+        self.assertEqual(self.listed_by_nobody("", "b/"), [["a", "b/c"], ["b/c"]])
+        os.makedirs(os.path.join(self.store.path, "b", "lost+found"), 0o700)  # no disk's
+        self.assertEqual(self.listed_by_nobody("", "a"), ["denied", ["a"]])
+
+    @needs_root
+    def test_folders_that_cannot_hold_the_prefix_are_not_looked_into(self):
+        for name in ("a", "ab/c/d", "ab/secret/d", "secret/d"):
+            self.store.write(name, b"1")
+        for name in ("secret", "ab/secret"):
+            os.chmod(os.path.join(self.store.path, name), 0o700)
+
+        self.assertEqual(self.listed_by_nobody("ab/c", "ab/c/", "ab/c/d", "abc", "secrets"),
+                         [["ab/c/d"]] * 3 + [[]] * 2)
+        self.assertEqual(self.listed_by_nobody("", "a", "ab/", "s", "secret/d"), ["denied"] * 5)
 
     def test_sub_directories_and_listing(self):
         """Proves: S-098"""
@@ -422,22 +457,13 @@ class Blocks(Case):
         """Proves: C-26 S-094"""
         with open(self.path, "wb"):
             pass
-        device, failures = nixl.BlockBackend(self.path), []
+        device = nixl.BlockBackend(self.path)
 
         def work(number):
-            try:
-                for block in range(100):
-                    device.write_block(number * 100 + block, bytes([number + 1]) * 4096)
-            except BaseException as error:
-                failures.append(error)
+            for block in range(100):
+                device.write_block(number * 100 + block, bytes([number + 1]) * 4096)
 
-        threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-
-        self.assertEqual(failures, [])
+        self.assertEqual(in_threads(4, work), [])
         self.assertEqual(self.content(), b"".join(
             bytes([number + 1]) * 409600 for number in range(4)))
 

@@ -11,7 +11,7 @@ import unittest
 import weakref
 
 import nixl
-from support import Case, child, until
+from support import Case, child, in_threads, until
 
 SUCCESS = nixl.TransferStatus.SUCCESS
 # What a cancelled transfer may end with: its bytes may have arrived before.
@@ -83,22 +83,15 @@ class Blocking(Case):
 
     def test_from_many_threads_at_once(self):
         """Proves: S-094"""
-        wrong = []
 
         def work(number):
             data = bytes([number]) * 10000
             for _ in range(200):
                 target = bytearray(10000)
                 nixl.transfer(data, target)
-                if target != data:
-                    wrong.append(number)
+                self.assertEqual(target, data)
 
-        threads = [threading.Thread(target=work, args=(i,)) for i in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        self.assertEqual(wrong, [])
+        self.assertEqual(in_threads(8, work), [])
 
     def test_handles_that_are_kept_do_not_use_up_the_slots(self):
         """Proves: S-087"""

@@ -27,6 +27,10 @@ struct statvfs disk_of(const std::string& path) {
     return figures;
 }
 
+std::uint64_t free_bytes_of(const struct statvfs& figures) {
+    return static_cast<std::uint64_t>(figures.f_bavail) * figures.f_frsize;
+}
+
 } // namespace
 
 void Descriptor::close() noexcept {
@@ -46,19 +50,16 @@ std::string temporary_folder() {
     return named != nullptr && named[0] != '\0' ? named : "/tmp";
 }
 
-std::uint64_t free_disk_bytes(const std::string& path) {
-    const struct statvfs figures = disk_of(path);
-    return static_cast<std::uint64_t>(figures.f_bavail) * figures.f_frsize;
-}
+std::uint64_t free_disk_bytes(const std::string& path) { return free_bytes_of(disk_of(path)); }
 
 void check_disk_space(const std::string& folder, std::uint64_t bytes, std::uint64_t held_bytes,
                       const std::string& advice) {
     if (bytes <= held_bytes)
         return;
     const struct statvfs figures = disk_of(folder);
-    const std::uint64_t unit = figures.f_frsize, free_bytes = figures.f_bavail * unit;
+    const std::uint64_t free_bytes = free_bytes_of(figures);
     const std::uint64_t reserve =
-        std::min(RESERVE_BYTES, figures.f_blocks * unit / SMALL_DISK_SHARE);
+        std::min(RESERVE_BYTES, figures.f_blocks * figures.f_frsize / SMALL_DISK_SHARE);
     const std::uint64_t usable = free_bytes > reserve ? free_bytes - reserve : 0;
     if (bytes - held_bytes > usable)
         throw Failure(EXIT_ERROR, "a file of " + format_size(bytes) + " does not fit into " +

@@ -131,11 +131,10 @@ class Demo {
     }
 
     void move() {
-        const Context context;
-        const Buffer file = Buffer::open_file(wish_.file, OpenMode::READ_ONLY, 0, bytes_, context);
+        const Buffer file = Buffer::open_file(wish_.file, OpenMode::READ_ONLY, 0, bytes_, context_);
         const Buffer target =
-            Buffer::open_file(second_.path(), OpenMode::READ_WRITE, 0, bytes_, context);
-        const Buffer first = wrap(first_, context), middle = wrap(middle_, context);
+            Buffer::open_file(second_.path(), OpenMode::READ_WRITE, 0, bytes_, context_);
+        const Buffer first = wrap(first_), middle = wrap(middle_);
         std::memset(poison_.data(), POISON, window_);
         std::memset(spare_.data(), 0, window_);
         const std::uint64_t windows = (bytes_ + window_ - 1) / window_;
@@ -147,9 +146,9 @@ class Demo {
         target.flush();
     }
 
-    Buffer wrap(const Memory& memory, nixl_context context) const {
+    Buffer wrap(const Memory& memory) const {
         return Buffer::from_host(static_cast<void*>(memory.data()), window_, MemoryType::HOST,
-                                 context);
+                                 context_);
     }
 
     /// Every destination of nixl holds other bytes before, so that nothing old passes for moved.
@@ -202,6 +201,7 @@ class Demo {
     const DemoWish& wish_;
     Descriptor first_file_;
     std::uint64_t bytes_, window_;
+    Context context_; // before the second file: it may refuse to open, and the file may be large
     ScratchFile second_;
     Descriptor second_file_;
     Memory first_, middle_, spare_, poison_;

@@ -3,6 +3,7 @@
 
 #include <cerrno>
 #include <filesystem>
+#include <system_error>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -20,10 +21,12 @@ MadeFile::MadeFile(const std::string& path) {
         path_ = path;
     else if (errno != EEXIST)
         throw system_failure("making --dst-path " + path, errno);
-    else if (!std::filesystem::exists(path)) // a link, of which nothing could be taken away
+    else if (std::error_code error; !std::filesystem::exists(path, error))
+        // A link, of which nothing could be taken away.
         throw Failure(EXIT_ERROR, "--dst-path " + path +
-                                      " is a symbolic link to what is not there; name the file "
-                                      "itself");
+                                      (error ? ": " + error.message()
+                                             : " is a symbolic link to what is not there") +
+                                      "; name the file itself");
 }
 
 MadeFile::~MadeFile() {

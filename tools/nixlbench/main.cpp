@@ -50,17 +50,25 @@ void measure_sizes(const Plan& plan, Outcome& outcome) {
     }
 }
 
+/// Of a path that leads nowhere it is not known; what is wrong with it is told when it is opened.
+bool are_known_to_be_one_file(const std::string& source, const std::string& target) {
+    namespace fs = std::filesystem;
+    std::error_code error;
+    const fs::path from = fs::weakly_canonical(source, error);
+    if (error)
+        return false;
+    const fs::path into = fs::weakly_canonical(target, error);
+    if (error)
+        return false;
+    return (from == into || fs::equivalent(from, into, error)) && !fs::is_directory(from, error);
+}
+
 /// A copy of a file onto itself proves and measures nothing.
 void check_ends_differ(const EndWish& source, const EndWish& target) {
-    namespace fs = std::filesystem;
     if (source.kind != EndKind::FILE || target.kind != EndKind::FILE || source.path.empty() ||
         target.path.empty())
         return;
-    std::error_code unknown; // told when it is opened
-    const fs::path from = fs::weakly_canonical(source.path, unknown);
-    const fs::path into = fs::weakly_canonical(target.path, unknown);
-    const bool same = from == into || fs::equivalent(from, into, unknown);
-    if (same && !fs::is_directory(from, unknown))
+    if (are_known_to_be_one_file(source.path, target.path))
         throw Failure(EXIT_ERROR, "--src-path and --dst-path are the same file, " + target.path);
 }
 

@@ -203,13 +203,18 @@ def _grow(path, size):
     except OSError as error:
         raise _from_os(path, error) from None
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)  # among all that grow it this way
-        except OSError:
-            pass  # a file system without locks
+        _flock(descriptor, fcntl.LOCK_EX)  # among all that grow it this way
         if os.fstat(descriptor).st_size < size:
             os.ftruncate(descriptor, size)
     except OSError as error:
         raise _from_os(path, error) from None
     finally:
+        _flock(descriptor, fcntl.LOCK_UN)  # a child that was forked meanwhile keeps it open
         os.close(descriptor)
+
+
+def _flock(descriptor, operation):
+    try:
+        fcntl.flock(descriptor, operation)
+    except OSError:
+        pass  # a file system without locks

@@ -206,7 +206,7 @@ def of_request(context, request, code):
             error.code == code):
         return from_struct(error)
     if code == STALE:  # nothing of it is known any more
-        return StaleError("the library was closed before the transfer had ended",
+        return StaleError("the library was closed; how the transfer ended is not known",
                           hint="a longer drain_timeout lets it end")
     name = status_name(code)
     return _CLASSES.get(code, NIXLError)("the transfer ended with " + name, code=name)

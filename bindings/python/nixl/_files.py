@@ -197,19 +197,29 @@ class FileBackend:
     def list(self, prefix=""):
         """The names that start with ``prefix``, sorted.
 
+        Folders that cannot hold such a name are not looked into, nor is the ``lost+found`` of a
+        disk that is mounted there, where it cannot be read.
+
         Raises:
-            PermissionDeniedError, LimitError: A folder cannot be read; what it holds is unknown.
+            NotFoundError: The store's directory was removed.
+            PermissionDeniedError, LimitError, InputOutputError: A folder cannot be read; what it
+                holds is unknown.
         """
+        lost_and_found = os.path.join(self.path, "lost+found")
+
         def refuse(error):
-            if not isinstance(error, FileNotFoundError) or error.filename == self.path:
+            gone = isinstance(error, FileNotFoundError) and error.filename != self.path
+            of_the_disk = isinstance(error, PermissionError) and error.filename == lost_and_found
+            if not gone and not of_the_disk:
                 raise _from_os(error.filename, error) from None
 
-        names = []
-        for folder, _, files in os.walk(self.path, onerror=refuse):
-            for file in files:
-                name = os.path.relpath(os.path.join(folder, file), self.path)
-                if name.startswith(prefix) and not name.endswith(_TEMPORARY):
-                    names.append(name)
+        names, root = [], os.path.join(self.path, "")
+        for folder, folders, files in os.walk(self.path, onerror=refuse):
+            base = os.path.join(folder, "")[len(root):]
+            folders[:] = [entry for entry in folders if prefix.startswith(base + entry + "/")
+                          or (base + entry + "/").startswith(prefix)]
+            names += [base + file for file in files
+                      if (base + file).startswith(prefix) and not file.endswith(_TEMPORARY)]
         return sorted(names)
 
     def __repr__(self):

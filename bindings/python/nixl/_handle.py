@@ -242,27 +242,43 @@ def _live_transfers():
     """Handles that exist, but for those of the process that this one was forked from. Slow, for
     when all request slots are taken and for finalize()."""
     import gc
-    return [thing for thing in gc.get_objects()
-            if isinstance(thing, Transfer) and hasattr(thing, "_extra")  # else another thread is
-            and not _runtime.is_foreign(thing._context)]                 # just making it
+    things = gc.get_objects()
+    found = [thing for thing in things
+             if issubclass(type(thing), Transfer)  # isinstance() would ask what a weakref.proxy has
+             and hasattr(thing, "_extra")  # else another thread is just making it
+             and not _runtime.is_foreign(thing._context)]
+    things.clear()  # another thread's list may hold this one, and the next this thread's ...
+    return found
 
 
 class Room:
-    """For one call that found all request slots taken."""
+    """For one call that found all request slots taken.
 
-    _MOST_IN_VAIN = 3  # another thread may have given some back in a way that is not counted
+    Looking for handles is slow. Nothing given back from before a failed try to the end of a look
+    that found nothing means that all is in flight, and another look would find no more.
+    """
+
+    _MOST_TRIES = 100  # other threads may take for ever what is given back here
     _last_given = None  # by any thread: another object each time
-    _in_vain, _seen = 0, None
+
+    def __init__(self):
+        self._tries, self._in_vain, self._seen = 0, False, Room._last_given
 
     def made(self):
         """Gives slots of finished transfers back whose handles are still held. Whether another try
         may find one: others take what is given back here, and the reverse."""
-        if sum(transfer._settle() for transfer in _live_transfers()):
-            Room._last_given = object()
+        self._tries += 1
+        if self._tries == 1:
+            return True  # the try that failed may be older than what was seen
+        if self._tries > self._MOST_TRIES or (
+                self._in_vain and self._seen is Room._last_given):
+            return False
+        for transfer in _live_transfers():
+            if isinstance(transfer, OwnTransfer) and transfer._settle():  # others have no slot
+                Room._last_given = object()
         last = Room._last_given
-        self._in_vain = self._in_vain + 1 if last is self._seen else 0
-        self._seen = last
-        return self._in_vain < self._MOST_IN_VAIN
+        self._in_vain, self._seen = last is self._seen, last
+        return True
 
 
 class _DrainTime:

@@ -119,4 +119,6 @@ class _Pipe:
             os.write(self.write_end, _STOP)  # a child of a fork may keep the pipe open
             if self.thread is not threading.current_thread():
                 self.thread.join(2.0)
+        else:
+            os.close(self.read_end)  # here, too, is no thread that would do it
         os.close(self.write_end)

@@ -5,7 +5,7 @@ import ctypes
 import os
 from _thread import RLock
 
-from . import _errors
+from . import _errors, _log
 from ._library import Setting, functions
 
 _lock = RLock()
@@ -77,7 +77,6 @@ def _open(settings):
             return _context
         merged = dict(pending)
         merged.update(settings)
-        from . import _log
         _log.attach()  # before it opens, as opening has things to say
         handle = ctypes.c_uint64()
         if merged:
@@ -100,10 +99,9 @@ def _after_open():
     if _telemetry is not None:
         _errors.check(functions["telemetry_enable"](_context, int(_telemetry)))
     if not _registered:
-        _registered = True
         import atexit
         atexit.register(_at_exit)
-        os.register_at_fork(after_in_child=_after_fork)
+        _registered = True
 
 
 def initialize(backend=None, enable_gpu=None, log_level=None, **settings):
@@ -186,7 +184,6 @@ def _finalize(warn):
     if not left:
         _close(context, drain)
     elif warn:
-        from . import _log
         _log.say("warning", "finalize: %d arrays or tensors still use memory of nixl; closing "
                  "when the last one is gone", left)
 
@@ -194,7 +191,6 @@ def _finalize(warn):
 def _close(context, drain=None):
     """``drain``: how many seconds the library may wait, and how many if it refuses to close."""
     global _context
-    from . import _log
     if drain is not None:
         _set_drain_timeout(context, drain[0])
     status = functions["default_close"]()
@@ -239,7 +235,6 @@ def telemetry_wanted():
 
 def _at_exit():
     global _exiting
-    from . import _log
     _exiting = True  # arrays that live on go with the process, and nobody needs to hear of them
     try:
         for _again in (1, 2):  # a callback may have opened it once more
@@ -259,7 +254,6 @@ def _after_fork():
     # The lock may have been held by a thread that does not exist here. The library itself answers
     # calls on the parent's context with a clear error in the child, which opens one of its own.
     global _lock, _closing, _closing_waits_for_views, _context
-    from . import _log
     _lock = RLock()
     _closing = _closing_waits_for_views = False
     views.clear()  # nothing of the parent's is closed here, so nothing waits for them
@@ -269,3 +263,7 @@ def _after_fork():
         _context = 0
     for forget in at_fork:
         forget()
+
+
+# At import, as a thread may hold a lock while the library is not open yet, or while it opens.
+os.register_at_fork(after_in_child=_after_fork)

@@ -48,6 +48,25 @@ class Files(ProgramTest):
         self.assertIn("symbolic link", done.err)
         self.assertFalse(os.path.exists(aim))
 
+    def test_paths_that_lead_nowhere_are_not_called_one_file(self):
+        loops = self.path("loop"), self.path("other loop")
+        for loop in loops:
+            os.symlink(os.path.basename(loop), loop)
+        made = self.path("source")
+        with open(made, "wb") as file:
+            file.write(bytes(65536))
+        long_names = self.path("a" * 300), self.path("b" * 300)
+        for source, target, words in (
+                loops + ("--dst-path %s: Too many levels of symbolic links; name" % loops[1],),
+                (made, loops[1], "--dst-path %s: Too many levels of symbolic links; name"
+                 % loops[1]),
+                long_names + ("--dst-path %s: File name too long" % long_names[1],)):
+            with self.subTest(words=words):
+                done = self.bench("--src-type", "file", "--dst-type", "file", "--src-path", source,
+                                  "--dst-path", target, "--size", "64K")
+                self.assertEqual(done.code, 1)
+                self.assertIn(words, done.err)
+
     def test_temporary_files_at_either_end_are_verified_and_removed(self):
         """Proves: S-181"""
         for source, target in (("cpu", "file"), ("file", "cpu"), ("cpu-pinned", "FILE"),

@@ -65,6 +65,13 @@ class Demo(ProgramTest):
         self.assertEqual(done.code, 1)
         self.assertIn("differs at byte 0", done.err)
 
+    def test_library_that_cannot_open_says_so_before_a_file_is_made(self):
+        done = self.demo(self.make(b"x"), NIXL_REQUEST_SLOTS="none", TMPDIR="/nonexistent")
+
+        self.assertEqual(done.code, 1)
+        self.assertIn("NIXL_REQUEST_SLOTS", done.err)
+        self.assertNotIn("/nonexistent", done.err)
+
     def test_fifo_is_refused_at_once(self):
         os.mkfifo(self.path("fifo"))
 

@@ -1,12 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // The stores of the C++ API.
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <set>
 #include <string>
 #include <thread>
 #include <vector>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <gtest/gtest.h>
 #include <nixl/nixl.h>
@@ -53,13 +61,17 @@ TEST_F(ApiStorage, BadNames_areRefused) {
 
 // Containers that share a folder have the same process numbers, and the same numbers of writes.
 TEST_F(ApiStorage, TemporaryNames_areNotOfTheProcess) {
-    const std::string path = nixl::detail::new_temporary(folder_, ".x");
-    EXPECT_EQ(std::filesystem::file_size(path), 0u);
-    const std::string name = std::filesystem::path(path).filename().string();
-    EXPECT_EQ(name.size(), std::string(".0123456789abcdef.x").size()) << name;
-    std::set<std::string> names{path};
-    for (int i = 0; i < 100; ++i)
-        EXPECT_TRUE(names.insert(nixl::detail::new_temporary(folder_, ".x")).second);
+    std::set<char> seen[16]; // at each place; a part that is of the process is always the same
+    for (int i = 0; i < 100; ++i) {
+        const std::string path = nixl::detail::new_temporary(folder_, ".x");
+        EXPECT_EQ(std::filesystem::file_size(path), 0u);
+        const std::string name = std::filesystem::path(path).filename().string();
+        ASSERT_EQ(name.size(), std::string(".0123456789abcdef.x").size()) << name;
+        for (std::size_t place = 0; place < std::size(seen); ++place)
+            seen[place].insert(name[1 + place]);
+    }
+    for (const std::set<char>& digits : seen)
+        EXPECT_GT(digits.size(), 4u) << "of 16"; // fewer come by chance once in 10^57 runs
     EXPECT_THROW((void)nixl::detail::new_temporary(folder_ + "/none", ".x"), nixl::NIXLException);
 }
 
@@ -167,6 +179,91 @@ TEST_F(ApiStorage, FolderThatIsGone_isOurError) {
     const nixl::FileBackend store(folder_ + "/store");
     std::filesystem::remove_all(folder_ + "/store");
     EXPECT_THROW((void)store.list(), nixl::NIXLException);
+}
+
+/// What list() gives a user without rights; the code of its error in words.
+std::vector<std::string> listed_by_nobody(const nixl::FileBackend& store) {
+    std::vector<std::string> names;
+    EXPECT_EQ(::seteuid(65534), 0);
+    try {
+        names = store.list();
+    } catch (const nixl::NIXLException& error) {
+        names = {error.code() == nixl::Code::PERMISSION_DENIED ? "denied" : error.what()};
+    }
+    EXPECT_EQ(::seteuid(0), 0);
+    return names;
+}
+
+TEST_F(ApiStorage, StoreWhereADiskIsMounted_canBeListed) {
+    namespace fs = std::filesystem;
+    if (::geteuid() != 0)
+        GTEST_SKIP() << "needs root to give its rights up";
+    nixl::FileBackend store(folder_);
+    for (const char* name : {"a", "b/c", "lost+found/of the disk"})
+        store.write(name, "1", 1);
+    fs::permissions(folder_, fs::perms(0755));
+    fs::permissions(folder_ + "/lost+found", fs::perms(0700));
+
+    EXPECT_EQ(listed_by_nobody(store), (std::vector<std::string>{"a", "b/c"}));
+    fs::create_directory(folder_ + "/b/lost+found"); // no disk's
+    fs::permissions(folder_ + "/b/lost+found", fs::perms(0700));
+    EXPECT_EQ(listed_by_nobody(store), std::vector<std::string>{"denied"});
+}
+
+TEST_F(ApiStorage, FoldersThatVanishMeanwhile_areLeftOut) {
+    nixl::FileBackend store(folder_);
+    store.write("x", "1", 1);
+    std::atomic<bool> over{false};
+    std::thread other([&] {
+        const std::vector<std::string> folders{folder_ + "/a", folder_ + "/b", folder_ + "/c"};
+        while (!over) {
+            for (const std::string& folder : folders)
+                (void)::mkdir(folder.c_str(), 0777);
+            for (const std::string& folder : folders)
+                (void)::rmdir(folder.c_str());
+        }
+    });
+
+    for (int turn = 0; turn < 2000 && !HasFailure(); ++turn)
+        EXPECT_NO_THROW(EXPECT_EQ(store.list(), std::vector<std::string>{"x"}));
+
+    over = true;
+    other.join();
+}
+
+int descriptors_of(const std::string& path) {
+    int count = 0;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+        std::error_code closed; // meanwhile
+        count += std::filesystem::read_symlink(entry.path(), closed) == path;
+    }
+    return count;
+}
+
+TEST_F(ApiStorage, ChildForkedWhileAFileGrows_keepsNoLock) {
+    const std::string path = folder_ + "/device";
+    std::ofstream(path, std::ios::binary).flush();
+    const int file = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+    int ends[2] = {-1, -1};
+    ASSERT_EQ(::pipe(ends), 0);
+    ASSERT_EQ(::flock(file, LOCK_EX), 0);
+    std::thread writer([&] { nixl::detail::grow_file(path, 4096); });
+    while (descriptors_of(path) < 2) // the writer has opened it, and waits for the lock
+        std::this_thread::yield();
+
+    const pid_t child = ::fork();
+    if (child == 0) { // lives on with all that was open
+        char byte = 0;
+        ::close(ends[1]);
+        ::_exit(static_cast<int>(::read(ends[0], &byte, 1)));
+    }
+    EXPECT_EQ(::flock(file, LOCK_UN), 0);
+    writer.join();
+
+    EXPECT_EQ(::flock(file, LOCK_EX | LOCK_NB), 0);
+    for (const int descriptor : {ends[0], ends[1], file})
+        ::close(descriptor);
+    EXPECT_EQ(::waitpid(child, nullptr, 0), child);
 }
 
 // Proves: S-164
