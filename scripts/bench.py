@@ -2,9 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs measurements: each is a program of its own under tests/perf, named by its subject.
 
-Builds into build/ first. Arguments after the subject go to the program. Results of whole runs are
-kept in build/bench/ with their date and machine; --write makes docs/performance/host.md of the last
-ones.
+Builds into build/ first. Arguments after the subject go to the program. Results are kept in
+build/bench/ with their date and machine; --write makes docs/performance/host.md of the last ones.
 """
 import argparse
 import glob
@@ -58,7 +57,9 @@ def page():
         parts.append("Machine: %s.\n" % machines.pop())
     for name, kept in results.items():
         parts.append("## %s\n" % name.capitalize())
-        parts.append("`./dev bench %s`, %s: %s.\n" % (name, kept["date"], kept["about"]))
+        again = ["; %s again on %s" % item for item in sorted(kept.get("again", {}).items())]
+        parts.append("`./dev bench %s`, %s: %s%s.\n"
+                     % (name, kept["date"], kept["about"], "".join(again)))
         if machines:  # they differ
             parts.append("Machine: %s.\n" % machine_of(kept))
         rows = ["| work | target | figure | |", "|---|---|---|---|"]

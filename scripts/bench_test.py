@@ -28,7 +28,7 @@ class Kept(unittest.TestCase):
             patch.start()
             self.addCleanup(patch.stop)
 
-    def measure(self, *arguments):
+    def measure(self, *arguments, rows=(("all", "1"),)):
         """As a program of tests/perf does it; what it printed."""
         with mock.patch.object(results, "GIVEN", type(results.GIVEN)()):
             with contextlib.redirect_stdout(io.StringIO()) as out:
@@ -37,7 +37,8 @@ class Kept(unittest.TestCase):
                 parser.add_argument("--folder")
                 parser.parse_args(arguments)
                 table = results.Table("files", "about")
-                table.row(" ".join(arguments) or "all", "", "1")
+                for work, figure in rows:
+                    table.row(work, "", figure)
                 table.save()
         return out.getvalue()
 
@@ -60,13 +61,25 @@ class Kept(unittest.TestCase):
         self.assertEqual(machine["cpus"], os.cpu_count())
         self.assertEqual(machine["file_system"], "proc")  # where --folder says, not $TMPDIR
 
-    def test_partial_run_does_not_replace_a_whole_one_and_says_so(self):
-        self.measure()
+    def test_partial_run_replaces_its_rows_in_the_whole_one_and_the_page_says_so(self):
+        self.measure(rows=(("read", "1"), ("write", "2")))
 
+        self.measure("--only", "read", rows=(("read", "3"),))
+
+        self.assertEqual([(row["work"], row["figure"]) for row in self.kept()["rows"]],
+                         [("read", "3"), ("write", "2")])
+        self.assertRegex(bench.page(), r": about; read again on \d{4}-\d\d-\d\d\.")
+
+    def test_partial_run_without_a_whole_one_of_its_sort_is_not_kept_and_says_so(self):
         said = self.measure("--only", "read")
-
-        self.assertEqual([row["work"] for row in self.kept()["rows"]], ["all"])
         self.assertIn("not kept", said)
+        self.assertFalse(os.path.exists(os.path.join(self.folder, "files.json")))
+
+        self.keep("files", about="shorter", machine=results.machine())
+        self.assertIn("not kept", self.measure("--only", "read"))
+        self.measure()
+        self.assertIn("not kept", self.measure("--only", "read", rows=(("other", "1"),)))
+        self.assertEqual([row["work"] for row in self.kept()["rows"]], ["all"])
 
     def test_page_names_the_machine_that_measured_once_where_it_is_the_same(self):
         self.keep("copies", machine=ONE)

@@ -47,7 +47,8 @@ CopyPolicy policy_of(const sdk::Host& host) {
     policy.inline_bytes = host.number("inline_copy_bytes", 128 * KIB);
     // Waking a parked worker takes 10 to 15 us on a virtual machine. On two CPUs, from cache to
     // cache, a copy now and then takes alone and with such a worker: 256 KiB 6 and 19 us, 512 KiB
-    // 13 and 25, 1 MiB 23 and 41. Back to back, with a warm one: 5 and 3.7, 11 and 6.7, 23 and 15.
+    // 13 and 25, 1 MiB 23 to 31 and 41. Back to back, with a warm one: 5 and 3.7, 11 and 6.7, 23
+    // and 15.
     policy.workers = host.workers();
     policy.waited_inline_bytes =
         std::max(policy.inline_bytes, host.number("memcpy.waited_inline_bytes", 1024 * KIB));

@@ -72,14 +72,14 @@ uint64_t CopyQueue::submit_many(const nixl_batch& batch) noexcept {
             ? UINT64_MAX
             : std::max({limit + 1, policy_.stream_bytes, policy_.workers * policy_.worker_bytes});
     const uint64_t bytes = bytes_up_to(batch, enough);
-    if (policy_.workers != 0 &&
-        (bytes > limit || (bytes > policy_.inline_bytes && is_burst(bytes))))
+    const bool is_short = bytes <= policy_.inline_bytes;
+    if (policy_.workers != 0 && (bytes > limit || (!is_short && is_burst(bytes))))
         return open_span(batch, bytes);
     const StreamFunction stream = bytes >= policy_.stream_bytes ? policy_.stream : nullptr;
     copy_elements(sdk::OpCursor(batch), batch.element_count, stream);
     if (stream != nullptr)
         stream_fence();
-    if (bytes > policy_.inline_bytes)
+    if (!is_short)
         burst_ends_ns_ = host_.now_ns() + BURST_GAP_NS;
     completions_.add_whole(sdk::whole(batch.tag, batch.first_element, batch.element_count, bytes));
     return batch.element_count;
@@ -88,6 +88,9 @@ uint64_t CopyQueue::submit_many(const nixl_batch& batch) noexcept {
 /// One more waited copy that a thread could make alone: whether so many came one right after the
 /// other that workers are warm, or worth being woken.
 bool CopyQueue::is_burst(uint64_t bytes) noexcept {
+    // Workers that have something to do take it first. One worker stands for one CPU: the poster's.
+    if (spans_in_flight_ != 0 || policy_.workers < 2)
+        return false;
     // relaxed: a hint. A task that lingers here is warmer than any.
     if (tasks_of(load_.load(std::memory_order_relaxed)) != 0)
         return true;

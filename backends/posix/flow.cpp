@@ -102,35 +102,44 @@ void Flow::look_at_next(Span& span) noexcept {
     span.takes_turns = element.is_valid && element.is_write && element.storage->writes_in_turn;
 }
 
-/// Asked at every poll, with up to MAX_SPANS behind each other: what has to wait makes the others
-/// of its sort wait without a second look.
+/// Asked at every poll, with up to MAX_SPANS behind each other: what has to wait makes its
+/// neighbours of the same sort wait without a second look.
 uint32_t Flow::first_startable() const noexcept {
-    const File* held = nullptr;
-    bool held_writes = false;
-    uint32_t number = first_queued_;
-    for (; number != NO_SPAN; number = spans_[number].after) {
+    if (waiting_count_ == 0 && !shares_.may_be_full(free_operation_count_))
+        return first_uncancelled();
+    const Shares::Group* full = nullptr; // device
+    const File* held = nullptr;          // its writes
+    for (uint32_t number = first_queued_; number != NO_SPAN; number = spans_[number].after) {
         const Span& span = spans_[number];
-        if (span.is_cancelled) // collect() had no room for it yet
+        if (span.is_cancelled)
             continue;
-        if (span.file != nullptr && span.file == held && span.is_write == held_writes)
+        if (span.file == nullptr)
+            return number;
+        if (&Shares::device_of(*span.file) == full || (span.is_write && span.file == held))
             continue;
-        if (!has_to_wait(span))
-            break;
-        held = span.file;
-        held_writes = span.is_write;
+        if (shares_.is_device_full(*span.file, free_operation_count_))
+            full = &Shares::device_of(*span.file);
+        else if (has_to_wait(span))
+            held = span.file;
+        else
+            return number;
     }
+    return NO_SPAN;
+}
+
+/// Others are when collect() had no room for them yet.
+uint32_t Flow::first_uncancelled() const noexcept {
+    uint32_t number = first_queued_;
+    while (number != NO_SPAN && spans_[number].is_cancelled)
+        number = spans_[number].after;
     return number;
 }
 
-/// Whether its next element would only take room from others: those of its file or device have
-/// their share, or it is a write behind others of its file that wait for direct ones.
+/// Whether its next element, a write, would only take room from others: those of its file have
+/// their share, or some that came before it wait for direct ones.
 bool Flow::has_to_wait(const Span& span) const noexcept {
-    if (span.file == nullptr ||
-        (waiting_count_ == 0 && !shares_.may_be_full(free_operation_count_)))
-        return false;
-    return shares_.is_device_full(*span.file, free_operation_count_) ||
-           (span.takes_turns && shares_.are_turns_full(*span.file)) ||
-           (span.is_write && waiting_count_ > 0 && is_waiting_for(*span.file));
+    return span.is_write && ((span.takes_turns && shares_.are_turns_full(*span.file)) ||
+                             (waiting_count_ > 0 && is_waiting_for(*span.file)));
 }
 
 bool Flow::is_waiting_for(const File& file) const noexcept {

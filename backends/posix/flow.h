@@ -89,6 +89,7 @@ class Flow {
     [[nodiscard]] bool has_to_wait(const Span& span) const noexcept;
     [[nodiscard]] bool is_waiting_for(const File& file) const noexcept;
     [[nodiscard]] uint32_t first_startable() const noexcept;
+    [[nodiscard]] uint32_t first_uncancelled() const noexcept;
     Operation& take_from(uint32_t span) noexcept;
     bool start(Operation& operation) noexcept;
     void finish_part(Operation& operation, uint64_t moved, Sink& sink) noexcept;

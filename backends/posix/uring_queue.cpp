@@ -15,8 +15,9 @@ namespace {
 
 constexpr uint64_t CANCEL_RESULT = UINT64_MAX; // user_data of cancel requests
 
-// The part of what is in the kernel whose results end assist().
-constexpr uint32_t ASSIST_PART_OF_DEPTH = 8;
+// The part of what is in the kernel whose results end assist(). Fewer would wake the driver more
+// often, more would leave the device idle.
+constexpr uint32_t ASSIST_PART_OF_DEPTH = 16;
 
 // Operations given to the kernel by one call. It starts the device when it has taken the last one,
 // so a full queue in one call leaves the device idle for as long as the call takes.
@@ -114,7 +115,8 @@ Result<void> UringQueue::open() {
 /// What cannot go on without blocking gets a thread of the kernel, by default at most four per CPU,
 /// and all of them may hang in operations of one dead device. The limit is that of the thread, for
 /// all rings that it submits to: the application's own keep what they have, and one thread may
-/// drive all lanes. Before Linux 5.15 it stays as it is.
+/// drive all lanes. It stays as it is before Linux 5.15, and for a thread that had a ring of its
+/// own before it came to drive this one.
 void UringQueue::raise_worker_limit() noexcept {
     constexpr unsigned LANES = 8; // the most that a context has by default
     unsigned limits[2] = {0, 0};  // only asked for: {bounded, unbounded}

@@ -54,7 +54,7 @@ constexpr SettingInfo TABLE[] = {
      "Registered allocator that serves allocations of host memory."},
     {"inline_copy_bytes", SIZE, "128KB", "NIXL_INLINE_COPY_BYTES", "", "", 0, GB, OPEN,
      "Host copies up to this many bytes are made by the posting thread; larger ones by the "
-     "workers."},
+     "workers, and by the thread that waits for them."},
     {"lanes", INTEGER, "0", "NIXL_LANES", "", "", 0, 64, OPEN,
      "Sets of queues that threads share; 0 is one per CPU, at most 8."},
     {"workers", INTEGER, "0", "NIXL_WORKERS", "", "", 0, 256, OPEN,

@@ -73,16 +73,33 @@ class Table:
         print("  %-58s %-22s %-34s %s" % (work, target, figure, verdict), flush=True)
 
     def save(self):
-        """Keeps the rows for ./dev bench --write, unless some were left out."""
-        if getattr(GIVEN, "only", None):
-            print("  not kept: --only leaves rows out; --write goes on with the last whole run")
-            return
-        os.makedirs(KEPT, exist_ok=True)
+        """Keeps the rows for ./dev bench --write: in the place of all from before, or, where --only
+        left some out, of the same ones."""
+        path = os.path.join(KEPT, self.subject + ".json")
         kept = {"subject": self.subject, "about": self.about, "rows": self.rows,
                 "date": time.strftime("%Y-%m-%d"),
                 "machine": machine(getattr(GIVEN, "folder", None))}
-        with open(os.path.join(KEPT, self.subject + ".json"), "w") as file:
+        only = getattr(GIVEN, "only", None)
+        if only:
+            kept = self._into_whole_run(path, only, kept)
+        if kept is None:
+            print("  not kept: --only leaves rows out, and there is no whole run of this sort and "
+                  "machine that they would belong to")
+            return
+        os.makedirs(KEPT, exist_ok=True)
+        with open(path, "w") as file:
             json.dump(kept, file, indent=1)
+
+    @staticmethod
+    def _into_whole_run(path, only, partial):
+        whole = read_json(path) if os.path.exists(path) else {}
+        fresh = {row["work"]: row for row in partial["rows"]}
+        if (any(whole.get(key) != partial[key] for key in ("about", "machine"))
+                or not fresh.keys() <= {row["work"] for row in whole["rows"]}):
+            return None
+        whole["rows"] = [fresh.get(row["work"], row) for row in whole["rows"]]
+        whole.setdefault("again", {})[only] = partial["date"]
+        return whole
 
     def code(self):
         return 1 if any(row["verdict"] == "MISSED" for row in self.rows) else 0

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The stores of the C++ API.
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -232,10 +233,11 @@ TEST_F(ApiStorage, FoldersThatVanishMeanwhile_areLeftOut) {
 }
 
 int descriptors_of(const std::string& path) {
+    const auto real = std::filesystem::canonical(path);
     int count = 0;
     for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
         std::error_code closed; // meanwhile
-        count += std::filesystem::read_symlink(entry.path(), closed) == path;
+        count += std::filesystem::read_symlink(entry.path(), closed) == real;
     }
     return count;
 }
@@ -248,8 +250,11 @@ TEST_F(ApiStorage, ChildForkedWhileAFileGrows_keepsNoLock) {
     ASSERT_EQ(::pipe(ends), 0);
     ASSERT_EQ(::flock(file, LOCK_EX), 0);
     std::thread writer([&] { nixl::detail::grow_file(path, 4096); });
-    while (descriptors_of(path) < 2) // the writer has opened it, and waits for the lock
+    // The writer has opened it, and waits for the lock.
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (descriptors_of(path) < 2 && std::chrono::steady_clock::now() < end)
         std::this_thread::yield();
+    EXPECT_EQ(descriptors_of(path), 2);
 
     const pid_t child = ::fork();
     if (child == 0) { // lives on with all that was open

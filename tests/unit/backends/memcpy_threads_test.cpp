@@ -230,32 +230,88 @@ TEST_F(MemcpyWorkers, LongWork_letsOthersOntoThePool) {
     EXPECT_GE(one.works_run(), 3u) << "two turns ended, and the task went to the end of the queue";
 }
 
-// Waking a worker costs more than it brings for a copy now and then. The workers are held, so what
-// was handed to them is not finished when submit() returns.
-TEST_F(MemcpyWorkers, WaitedCopies_takeWorkersOnlyInABurst) {
-    constexpr uint64_t BURST_BYTES = MIB;
-    host.set("memcpy.waited_inline_bytes", "1048576");
-    host.set_clock_ns(1'000'000'000);
-    host.hold_workers();
-    QueueRig rig(host, load(nixl_backend_entry_memcpy, host));
-    Transfer work = transfer({single(0, 0, 64 * KIB)}, 1);
-    const auto is_done_at_once = [&](uint64_t after_ns) {
-        host.advance_clock_ns(after_ns);
+/// Workers that are held, and a clock that stands, until the end of the scope: a task that looks
+/// for more work waits for time to pass.
+class Held {
+  public:
+    explicit Held(FakeHost& host) : host_(host) {
+        host_.set_clock_ns(1'000'000'000);
+        host_.hold_workers();
+    }
+    ~Held() {
+        host_.set_clock_ns(0);
+        host_.release_workers();
+    }
+    Held(const Held&) = delete;
+    Held& operator=(const Held&) = delete;
+
+  private:
+    FakeHost& host_;
+};
+
+/// Copies that their poster waits for, of 64 KiB. What is handed to workers, which are held, is not
+/// finished when submit() returns.
+class MemcpyBursts : public MemcpyWorkers {
+  protected:
+    MemcpyBursts() { host.set("memcpy.waited_inline_bytes", "1048576"); }
+    bool is_done_at_once(QueueRig& rig, FakeHost& clock, uint64_t after_ns) {
+        clock.advance_clock_ns(after_ns);
         work = transfer({single(0, 0, 64 * KIB)}, 1);
         EXPECT_EQ(rig.submit(work, NIXL_BATCH_WAITED), 1u);
         return rig.poll() == 1;
-    };
+    }
+    Transfer work = transfer({single(0, 0, 64 * KIB)}, 1);
+};
 
+// Waking a worker costs more than it brings for a copy now and then.
+TEST_F(MemcpyBursts, CopiesApart_areMadeByThePosterAndCloseOnesByWorkersToo) {
+    constexpr uint64_t BURST_BYTES = MIB;
+    QueueRig rig(host, load(nixl_backend_entry_memcpy, host));
+    const Held held(host);
     for (int copy = 0; copy < 100; ++copy)
-        ASSERT_TRUE(is_done_at_once(100'000)) << "copy " << copy;
+        ASSERT_TRUE(is_done_at_once(rig, host, 100'000)) << "copy " << copy;
     uint64_t copies = 1;
-    while (copies < 100 && is_done_at_once(1000))
+    while (copies < 100 && is_done_at_once(rig, host, 1000))
         ++copies;
 
     EXPECT_EQ(copies, BURST_BYTES / (64 * KIB));
     EXPECT_TRUE(rig.finish(work, 0, true));
-    host.set_clock_ns(0);
-    host.release_workers();
+}
+
+TEST_F(MemcpyBursts, OnlyWorker_isNotWokenByThem) {
+    FakeHost one(1);
+    one.set("inline_copy_bytes", "4096").set("memcpy.waited_inline_bytes", "1048576");
+    QueueRig rig(one, load(nixl_backend_entry_memcpy, one));
+    const Held held(one);
+    for (int copy = 0; copy < 100; ++copy)
+        ASSERT_TRUE(is_done_at_once(rig, one, 1000)) << "copy " << copy;
+}
+
+TEST_F(MemcpyBursts, LongCopyInFlight_keepsNoShortOneWaiting) {
+    QueueRig rig(host, load(nixl_backend_entry_memcpy, host));
+    Transfer first = transfer({single(0, 0, MIB)}, 2);
+    {
+        const Held held(host);
+        ASSERT_EQ(rig.submit(first), 1u);
+        EXPECT_TRUE(is_done_at_once(rig, host, 1000));
+    }
+    EXPECT_TRUE(rig.finish(first));
+}
+
+// The poster takes from the front and workers from the middle, so what has moved is no prefix.
+TEST_F(MemcpyWorkers, CancelOfACopyThatItsPosterShares_countsExactlyWhatMoved) {
+    std::fill(source.begin(), source.end(), static_cast<unsigned char>(1));
+    QueueRig rig(host, load(nixl_backend_entry_memcpy, host));
+    for (uint64_t round = 1; round <= 300; ++round) {
+        std::fill(target.begin(), target.end(), static_cast<unsigned char>(0));
+        Transfer work = transfer({single(0, 0, 256 * KIB)}, round);
+        rig.submit(work, NIXL_BATCH_WAITED);
+        for (uint64_t i = 0; i < round % 5; ++i)
+            rig.assist();
+        rig.cancel(round);
+        ASSERT_TRUE(rig.finish(work));
+        ASSERT_EQ(work.bytes, static_cast<uint64_t>(std::count(target.begin(), target.end(), 1)));
+    }
 }
 
 TEST_F(MemcpyWorkers, ManySpansAtOnce_allArrive) {

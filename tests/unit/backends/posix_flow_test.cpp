@@ -131,6 +131,23 @@ TEST_F(FlowTest, AlignedWritesThatGoThroughTheCache_haveHalfOfTheDepthAsWell) {
     EXPECT_EQ(start_all(flow), 4u);
 }
 
+// Turns that wait hold back the writes of their file alone.
+TEST_F(FlowTest, ReadsBehindWritesThatHaveToWait_areStarted) {
+    Elements writes(device, 8, Elements::Kind::UNALIGNED_WRITE), reads(device, 1);
+    reads.storage.file = &writes.file;
+    Flow flow(8, 0, waiting, 0);
+    ASSERT_EQ(flow.accept(writes.batch), 8u);
+    ASSERT_EQ(start_all(flow), 4u);
+
+    ASSERT_EQ(flow.accept(reads.batch), 1u);
+
+    EXPECT_TRUE(flow.has_work());
+    Operation* const operation = flow.next();
+    ASSERT_NE(operation, nullptr);
+    EXPECT_EQ(operation->storage, &reads.storage);
+    EXPECT_FALSE(flow.has_work());
+}
+
 TEST_F(FlowTest, WritesThatWaitForAnotherQueue_leaveAnotherDeviceItsPart) {
     constexpr uint32_t FILES = 8;
     std::vector<std::unique_ptr<Elements>> writes;
