@@ -53,11 +53,12 @@ CopyPolicy policy_of(const sdk::Host& host) {
     policy.waited_inline_bytes =
         std::max(policy.inline_bytes, host.number("memcpy.waited_inline_bytes", 1024 * KIB));
     // Long enough that taking one is noise, short enough that threads end together.
-    policy.slice_bytes = host.number("memcpy.slice_bytes", 128 * KIB, 4 * KIB);
+    policy.slice_bytes = host.number("memcpy.slice_bytes", 64 * KIB, 4 * KIB);
+    policy.burst_bytes = 2 * policy.slice_bytes;
     // A thread takes its share of the rest, but no more than some 100 us of cold memory.
     policy.share_bytes =
         std::max(policy.slice_bytes, host.number("memcpy.share_bytes", 1024 * KIB, 4 * KIB));
-    policy.worker_bytes = 4 * policy.slice_bytes;
+    policy.worker_bytes = 8 * policy.slice_bytes;
     policy.stream_bytes = host.number("memcpy.stream_bytes", default_stream_bytes(), 4 * KIB);
     policy.stream = choose_stream_function();
     policy.open_spans = static_cast<uint32_t>(host.number("memcpy.open_spans", 256, 1, 256));

@@ -41,7 +41,9 @@ CopyQueue::CopyQueue(const sdk::Host& host, const CopyPolicy& policy, uint32_t d
 
 bool CopyQueue::move_now(const nixl_batch& batch) noexcept {
     const nixl_run& run = batch.runs[batch.first_run];
-    if (batch.element_count != 1 || run.bytes > policy_.inline_bytes)
+    const bool may_share =
+        (batch.flags & NIXL_BATCH_WAITED) != 0 && run.bytes >= policy_.burst_bytes;
+    if (batch.element_count != 1 || run.bytes > policy_.inline_bytes || may_share)
         return false;
     const uint64_t step = batch.first_in_run;
     const nixl_region_pair& pair = batch.pairs[run.pair];
@@ -72,14 +74,14 @@ uint64_t CopyQueue::submit_many(const nixl_batch& batch) noexcept {
             ? UINT64_MAX
             : std::max({limit + 1, policy_.stream_bytes, policy_.workers * policy_.worker_bytes});
     const uint64_t bytes = bytes_up_to(batch, enough);
-    const bool is_short = bytes <= policy_.inline_bytes;
-    if (policy_.workers != 0 && (bytes > limit || (!is_short && is_burst(bytes))))
+    const bool may_share = is_waited && bytes >= policy_.burst_bytes;
+    if (policy_.workers != 0 && (bytes > limit || (may_share && is_burst(bytes))))
         return open_span(batch, bytes);
     const StreamFunction stream = bytes >= policy_.stream_bytes ? policy_.stream : nullptr;
     copy_elements(sdk::OpCursor(batch), batch.element_count, stream);
     if (stream != nullptr)
         stream_fence();
-    if (!is_short)
+    if (may_share)
         burst_ends_ns_ = host_.now_ns() + BURST_GAP_NS;
     completions_.add_whole(sdk::whole(batch.tag, batch.first_element, batch.element_count, bytes));
     return batch.element_count;
@@ -140,7 +142,7 @@ uint64_t CopyQueue::open_span(const nixl_batch& batch, uint64_t bytes) noexcept 
 
 /// Who drives goes back to poll() soon.
 SliceLimits CopyQueue::limits_of(Taker taker) const noexcept {
-    const uint64_t most = taker == Taker::DRIVER ? 4 * policy_.slice_bytes : policy_.share_bytes;
+    const uint64_t most = taker == Taker::DRIVER ? 8 * policy_.slice_bytes : policy_.share_bytes;
     return {policy_.slice_bytes, std::min(most, policy_.share_bytes)};
 }
 

@@ -22,6 +22,7 @@ namespace nixl::core {
 struct CopyPolicy {
     uint64_t inline_bytes;        ///< a batch up to this is copied inside submit() ...
     uint64_t waited_inline_bytes; ///< ... or up to this, when the poster waits and workers are cold
+    uint64_t burst_bytes;         ///< what it waits for is shared from here on while they are warm
     uint64_t slice_bytes;         ///< the least that a thread takes ...
     uint64_t share_bytes;         ///< ... and the most, of what is left for each
     uint64_t worker_bytes;        ///< one worker for each so many bytes
@@ -42,7 +43,7 @@ class CopyQueue {
     CopyQueue(const CopyQueue&) = delete;
     CopyQueue& operator=(const CopyQueue&) = delete;
 
-    /// False: more than one element, or too long a one.
+    /// False: more than one element, too long a one, or one that may be shared.
     bool move_now(const nixl_batch& batch) noexcept;
     uint64_t submit(const nixl_batch& batch) noexcept;
     uint32_t poll(nixl_completion* out, uint32_t capacity) noexcept;

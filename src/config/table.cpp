@@ -119,7 +119,7 @@ constexpr SettingInfo TABLE[] = {
     {"memcpy.waited_inline_bytes", SIZE, "", "NIXL_MEMCPY_WAITED_INLINE_BYTES", "", "", 0, TB, OPEN,
      "Copies that the posting thread waits for are made by it up to this many bytes, unless they "
      "follow each other so closely that workers are warm."},
-    {"memcpy.slice_bytes", SIZE, "128KB", "NIXL_MEMCPY_SLICE_BYTES", "", "", 4 * KB, GB, OPEN,
+    {"memcpy.slice_bytes", SIZE, "64KB", "NIXL_MEMCPY_SLICE_BYTES", "", "", 4 * KB, GB, OPEN,
      "Least bytes of a large copy that a thread takes at a time."},
     {"memcpy.share_bytes", SIZE, "1MB", "NIXL_MEMCPY_SHARE_BYTES", "", "", 4 * KB, GB, OPEN,
      "About the most that it takes: its share of what is left, up to this."},

@@ -129,8 +129,14 @@ int main(int argc, char** argv) {
         };
         std::vector<double> ours, one, two, two_woken, ours_apart, one_apart;
         for (int pair = 0; pair < PAIRS; ++pair) {
-            ours_apart.push_back(time_apart_ns(copy, post));
-            one_apart.push_back(time_apart_ns(copy, copy));
+            // Which is first finds the caches as the threads of the round before left them.
+            const bool ours_first = pair % 2 == 0;
+            for (const bool is_ours : {ours_first, !ours_first}) {
+                if (is_ours)
+                    ours_apart.push_back(time_apart_ns(copy, post));
+                else
+                    one_apart.push_back(time_apart_ns(copy, copy));
+            }
             ours.push_back(time_ns(repeats, post));
             one.push_back(time_ns(repeats, copy));
             for (const bool spins : {true, false}) {
