@@ -13,8 +13,8 @@ namespace nixl::core {
 
 namespace {
 
-// Sleeping and waking cost some 5 us each; shorter waits spin.
-constexpr uint32_t SPIN_ROUNDS = 200;
+// Sleeping and waking cost some 5 us each, on virtual machines twice as much; shorter waits spin.
+constexpr uint32_t SPIN_ROUNDS = 500;
 // For backends that can neither wake us nor be polled on a descriptor, and for lanes whose driver
 // is busy with work of its own.
 constexpr int64_t SLICE_NS = 50'000;
@@ -212,7 +212,20 @@ class Transfers::Attendance {
     const Lane* lane_ = nullptr;
 };
 
-Transfers::Round Transfers::drive_for(Request& request, Lane& lane) noexcept {
+/// In the lane's turn. MOVED: there is something to do after all.
+Transfers::Round::Outcome Transfers::before_sleep(const Request& request, Lane& lane) noexcept {
+    using Outcome = Round::Outcome;
+    if (!lane.arm())
+        return Outcome::MOVED;
+    if (lane.must_be_polled())
+        return Outcome::MUST_POLL;
+    // Posted, but still on its way to the lane: nobody will tell.
+    const bool is_elsewhere = request.load().phase == Phase::POSTED &&
+                              request.lane.load(std::memory_order_relaxed) != &lane;
+    return is_elsewhere ? Outcome::LANE_TAKEN : Outcome::IDLE;
+}
+
+Transfers::Round Transfers::drive_for(Request& request, Lane& lane, bool spins) noexcept {
     using Outcome = Round::Outcome;
     Round round;
     if (!lane.try_enter())
@@ -225,13 +238,10 @@ Transfers::Round Transfers::drive_for(Request& request, Lane& lane) noexcept {
         const Lane::Help help = in_flight ? lane.assist() : Lane::Help::NOTHING;
         if (help == Lane::Help::INTERRUPTED)
             round.outcome = Outcome::INTERRUPTED;
-        else if (help == Lane::Help::SOME || !lane.arm())
+        else if (help == Lane::Help::SOME)
             round.outcome = Outcome::MOVED;
-        else if (lane.must_be_polled())
-            round.outcome = Outcome::MUST_POLL;
-        // Posted, but still on its way to the lane: nobody will tell.
-        else if (in_flight && request.lane.load(std::memory_order_relaxed) != &lane)
-            round.outcome = Outcome::LANE_TAKEN;
+        else if (!spins) // else armed workers would wake who looks all the time
+            round.outcome = before_sleep(request, lane);
     }
     lane.leave();
     return round;
@@ -264,7 +274,8 @@ Code Transfers::wait(Request& request, uint32_t generation, int64_t timeout_ns) 
         const uint32_t epoch = lane != nullptr ? lane->epoch() : 0;
         if (lane != nullptr)
             attendance.of(*lane);
-        const Round round = lane != nullptr ? drive_for(request, *lane) : Round{};
+        const bool spins = rounds < (request.route->self_driven ? SPIN_ROUNDS : 0);
+        const Round round = lane != nullptr ? drive_for(request, *lane, spins) : Round{};
         if (timeout_ns == 0)
             return over() ? answer() : Code::IN_PROGRESS;
         if (timeout_ns > 0) {
@@ -283,7 +294,7 @@ Code Transfers::wait(Request& request, uint32_t generation, int64_t timeout_ns) 
             std::this_thread::yield();
             continue;
         }
-        if (rounds < (request.route->self_driven ? SPIN_ROUNDS : 0))
+        if (spins)
             continue;
         if (const Code code = sleep_for(*lane, epoch, deadline, round, over); code != Code::OK)
             return code;

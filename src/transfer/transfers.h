@@ -217,7 +217,8 @@ class Transfers {
         Outcome outcome = Outcome::LANE_TAKEN;
         uint64_t next_deadline = 0; ///< of any request of the lane; 0: none
     };
-    static Round drive_for(Request& request, Lane& lane) noexcept;
+    static Round drive_for(Request& request, Lane& lane, bool spins) noexcept;
+    static Round::Outcome before_sleep(const Request& request, Lane& lane) noexcept;
     template <typename Over> static Code sleep_for(Lane& lane, uint32_t epoch, uint64_t deadline,
                                                    const Round& round, Over over) noexcept;
 
