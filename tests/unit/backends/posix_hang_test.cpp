@@ -114,14 +114,15 @@ TEST_P(PosixHang, FileSystemThatHangs_leavesTheOthersAThread) {
     expect_child(in_child([] { return work_beside_frozen_files(GetParam(), 20, "3"); }));
 }
 
-/// More direct work than the depth on a file system that hangs, then work elsewhere.
-std::string work_beside_frozen_direct_writes(const std::string& engine) {
-    constexpr uint64_t DEPTH = 32, COUNT = 8 * DEPTH, BLOCK = 4 * KIB;
+/// Writes to a DIRECT file of a file system that hangs, each a request, then work elsewhere.
+std::string work_beside_frozen_direct_writes(const std::string& engine, uint32_t depth,
+                                             const std::vector<nixl_run>& runs) {
+    constexpr uint64_t BLOCK = 4 * KIB;
     const Ext4Disk disk;
     if (!disk.reason().empty())
         return "skip: " + disk.reason();
-    PosixRig rig(engine, DEPTH, {{"posix.merge_bytes", "0"}, {"posix.threads", "8"}});
-    Bytes source = random_bytes(COUNT * BLOCK, 15), back(BLOCK);
+    PosixRig rig(engine, depth, {{"posix.merge_bytes", "0"}});
+    Bytes source = random_bytes(MIB, 15), back(BLOCK);
     const auto from = rig.memory(source), to = rig.memory(back);
     const auto healthy = rig.file(disk.path_beside("healthy"), O_RDWR | O_CREAT);
     const auto file = rig.file(disk.path("file"), O_RDWR | O_CREAT, NIXL_REGION_DIRECT);
@@ -129,19 +130,36 @@ std::string work_beside_frozen_direct_writes(const std::string& engine) {
         return "skip: no direct I/O here";
     if (!disk.freeze())
         return "skip: " + words("FIFREEZE");
-    const uint64_t hung =
-        rig.submit(from->region(), file->region(), {run_of(0, 0, BLOCK, COUNT, BLOCK, BLOCK)});
+    std::vector<uint64_t> hung;
+    for (const nixl_run& run : runs)
+        hung.push_back(rig.submit(from->region(), file->region(), {run}));
 
     std::string result = write_and_read(rig, *from, *healthy, *to, run_of(0, 0, BLOCK));
     disk.thaw();
-    if (!rig.finish(hung) || rig.works[hung].count(NIXL_OK) != COUNT)
-        result += "lost what hung; ";
+    for (size_t i = 0; i < runs.size(); ++i)
+        if (!rig.finish(hung[i]) || rig.works[hung[i]].count(NIXL_OK) != runs[i].count)
+            result += "lost what hung; ";
     return std::equal(back.begin(), back.end(), source.begin()) ? result
                                                                 : result + "the bytes differ";
 }
 
 TEST_P(PosixHang, DirectWritesThatHang_leaveOperationsToOtherDevices) {
-    expect_child(in_child([] { return work_beside_frozen_direct_writes(GetParam()); }));
+    constexpr uint64_t DEPTH = 32, BLOCK = 4 * KIB;
+    expect_child(in_child([] {
+        return work_beside_frozen_direct_writes(GetParam(), DEPTH,
+                                                {run_of(0, 0, BLOCK, 8 * DEPTH, BLOCK, BLOCK)});
+    }));
+}
+
+// It waits for the direct one.
+TEST_P(PosixHang, UnalignedWriteBehindADirectOneThatHangs_delaysItsFileAlone) {
+    constexpr uint64_t BLOCK = 4 * KIB;
+    expect_child(in_child([] {
+        return work_beside_frozen_direct_writes(GetParam(), 0,
+                                                {run_of(0, 0, BLOCK), run_of(BLOCK, BLOCK, 100),
+                                                 run_of(2 * BLOCK, 2 * BLOCK, BLOCK),
+                                                 run_of(0, BLOCK + 100, 100)});
+    }));
 }
 
 /// Reads with unaligned ends take three calls each; what hangs meanwhile has nothing to do with
@@ -177,39 +195,6 @@ std::string split_reads_beside_a_frozen_write(const std::string& engine) {
 
 TEST_P(PosixHang, ReadsInSeveralCalls_doNotWaitForAWriteThatHangs) {
     expect_child(in_child([] { return split_reads_beside_a_frozen_write(GetParam()); }));
-}
-
-/// A direct write that hangs, and one to the same file that is not aligned, which waits for it.
-std::string work_behind_a_frozen_direct_write(const std::string& engine) {
-    constexpr uint64_t BLOCK = 4 * KIB;
-    const Ext4Disk disk;
-    if (!disk.reason().empty())
-        return "skip: " + disk.reason();
-    PosixRig rig(engine, 0, {{"posix.merge_bytes", "0"}});
-    Bytes source = random_bytes(4 * BLOCK, 13), back(BLOCK);
-    const auto from = rig.memory(source), to = rig.memory(back);
-    const auto healthy = rig.file(disk.path_beside("healthy"), O_RDWR | O_CREAT);
-    const auto file = rig.file(disk.path("file"), O_RDWR | O_CREAT, NIXL_REGION_DIRECT);
-    if (rig.host.logged("goes through the page cache"))
-        return "skip: no direct I/O here";
-    if (!disk.freeze())
-        return "skip: " + words("FIFREEZE");
-    std::vector<uint64_t> hung;
-    for (const nixl_run& run : {run_of(0, 0, BLOCK), run_of(BLOCK, BLOCK, 100),
-                                run_of(2 * BLOCK, 2 * BLOCK, BLOCK), run_of(0, BLOCK + 100, 100)})
-        hung.push_back(rig.submit(from->region(), file->region(), {run}));
-
-    std::string result = write_and_read(rig, *from, *healthy, *to, run_of(0, 0, BLOCK));
-    disk.thaw();
-    for (const uint64_t tag : hung)
-        if (!rig.finish(tag) || rig.works[tag].count(NIXL_OK) != 1)
-            result += "lost what hung; ";
-    return std::equal(back.begin(), back.end(), source.begin()) ? result
-                                                                : result + "the bytes differ";
-}
-
-TEST_P(PosixHang, UnalignedWriteBehindADirectOneThatHangs_delaysItsFileAlone) {
-    expect_child(in_child([] { return work_behind_a_frozen_direct_write(GetParam()); }));
 }
 
 } // namespace
