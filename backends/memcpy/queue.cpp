@@ -76,7 +76,7 @@ uint64_t CopyQueue::submit_many(const nixl_batch& batch) noexcept {
     const uint64_t bytes = bytes_up_to(batch, enough);
     const bool may_share = is_waited && bytes >= policy_.burst_bytes;
     if (policy_.workers != 0 && (bytes > limit || (may_share && is_burst(bytes))))
-        return open_span(batch, bytes);
+        return bytes <= limit && hand_over(batch) ? 1 : open_span(batch, bytes);
     const StreamFunction stream = bytes >= policy_.stream_bytes ? policy_.stream : nullptr;
     copy_elements(sdk::OpCursor(batch), batch.element_count, stream);
     if (stream != nullptr)
@@ -98,6 +98,22 @@ bool CopyQueue::is_burst(uint64_t bytes) noexcept {
         return true;
     burst_bytes_ = host_.now_ns() < burst_ends_ns_ ? burst_bytes_ + bytes : 0;
     return burst_bytes_ >= BURST_BYTES;
+}
+
+/// Two threads are enough for so little, and one of them stands by: half of it each. False: no.
+bool CopyQueue::hand_over(const nixl_batch& batch) noexcept {
+    const sdk::OpCursor at(batch);
+    const uint64_t bytes = at.bytes();
+    const uint64_t mine = bytes / 2 & ~(PAGE_BYTES - 1);
+    if (batch.element_count != 1 || bytes >= 2 * policy_.worker_bytes ||
+        bytes >= policy_.stream_bytes || overlaps(at.target(), at.source(), bytes) ||
+        !handoff_.give(at.target() + mine, at.source() + mine, bytes - mine))
+        return false;
+    ++spans_in_flight_; // it has a span's place among the completions
+    is_handed_ = true;
+    handed_ = sdk::whole(batch.tag, batch.first_element, 1, bytes);
+    copy_range(at.target(), at.source(), mine, nullptr);
+    return true;
 }
 
 uint64_t CopyQueue::open_span(const nixl_batch& batch, uint64_t bytes) noexcept {
@@ -179,7 +195,16 @@ uint32_t CopyQueue::poll(nixl_completion* out, uint32_t capacity) noexcept {
     // relaxed: a hint; collect_finished() acquires.
     if (finished_.load(std::memory_order_relaxed) != nullptr)
         collect_finished();
+    if (is_handed_ && handoff_.is_copied())
+        collect_handed();
     return completions_.take(out, capacity);
+}
+
+void CopyQueue::collect_handed() noexcept {
+    is_handed_ = false;
+    --spans_in_flight_;
+    completions_.add_whole(handed_);
+    burst_ends_ns_ = host_.now_ns() + BURST_GAP_NS;
 }
 
 void CopyQueue::collect_finished() noexcept {
@@ -227,10 +252,10 @@ void CopyQueue::cancel(uint64_t tag) noexcept {
 bool CopyQueue::arm() noexcept {
     if (!completions_.empty())
         return false;
-    // seq_cst on both: finish() adds first and looks at armed_ after, here it is the other way
-    // round.
+    // seq_cst on all: workers add, or are through, first and look at armed_ after; here it is the
+    // other way round.
     armed_.store(true);
-    if (finished_.load() == nullptr)
+    if (finished_.load() == nullptr && !(is_handed_ && handoff_.is_copied()))
         return true;
     armed_.store(false);
     return false;

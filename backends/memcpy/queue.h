@@ -14,6 +14,7 @@
 #include <nixl/sdk/host.hpp>
 
 #include "backends/memcpy/copy.h"
+#include "backends/memcpy/handoff.h"
 #include "backends/memcpy/span.h"
 
 namespace nixl::core {
@@ -61,6 +62,7 @@ class CopyQueue {
 
     uint64_t submit_many(const nixl_batch& batch) noexcept;
     bool is_burst(uint64_t bytes) noexcept;
+    bool hand_over(const nixl_batch& batch) noexcept;
     uint64_t open_span(const nixl_batch& batch, uint64_t bytes) noexcept;
     [[nodiscard]] SliceLimits limits_of(Taker taker) const noexcept;
     void publish(Span* span) noexcept;
@@ -71,8 +73,9 @@ class CopyQueue {
     static void run_task(void* queue) noexcept { static_cast<CopyQueue*>(queue)->work(); }
     void work() noexcept;
     void wake_more_workers() noexcept;
-    [[nodiscard]] bool linger() const noexcept;
+    uint64_t linger() noexcept;
     bool leave() noexcept;
+    void wake_if_armed() noexcept;
 
     /// Caller holds claim_mutex_.
     bool claim(Slice* out, Taker taker) noexcept;
@@ -80,6 +83,7 @@ class CopyQueue {
     void finish(Span* span) noexcept;
     bool take_and_copy(uint64_t* copied) noexcept;
     void collect_finished() noexcept;
+    void collect_handed() noexcept;
 
     const sdk::Host host_;
     const CopyPolicy policy_;
@@ -92,6 +96,8 @@ class CopyQueue {
     uint64_t burst_ends_ns_ = 0; // when a next waited copy comes too late to belong to the burst
     uint64_t burst_bytes_ = 0;
     std::unique_ptr<Span[]> spans_;
+    nixl_completion handed_ = {}; // of what a worker has half of in handoff_ ...
+    bool is_handed_ = false;      // ... if there is something
 
     // Open spans, oldest first: the driver writes at tail_, takers read at head_ under
     // claim_mutex_. A null entry is a span that was cancelled.
@@ -106,6 +112,8 @@ class CopyQueue {
     std::atomic<uint32_t> tasks_wanted_{1};
     std::atomic<Span*> finished_{nullptr}; // newest first
     std::atomic<bool> armed_{false};
+
+    Handoff handoff_;
 
     // Tasks that may still touch this object. Falls under exit_mutex_, so that the destructor can
     // wait.

@@ -54,8 +54,10 @@ void CopyQueue::work() noexcept {
             // be gone.
             if (host_.run(run_task, this) == NIXL_OK)
                 return;
-        } else if (!linger() && leave()) {
-            break;
+        } else {
+            copied += linger();
+            if (leave())
+                break;
         }
     }
     end_task();
@@ -72,15 +74,29 @@ void CopyQueue::wake_more_workers() noexcept {
     }
 }
 
-/// True as soon as a span is open.
-bool CopyQueue::linger() const noexcept {
+/// Until a span is open, or nothing came for a while. One task of those that linger copies what is
+/// handed over meanwhile. Returns its bytes.
+uint64_t CopyQueue::linger() noexcept {
     // One worker stands for one CPU: lingering there keeps the giver of work from running.
-    const uint64_t end = host_.now_ns() + (policy_.workers > 1 ? LINGER_NS : 0);
+    const uint64_t patience_ns = policy_.workers > 1 ? LINGER_NS : 0;
+    const bool stands_by = patience_ns != 0 && handoff_.stand_by();
+    uint64_t end = host_.now_ns() + patience_ns;
+    uint64_t copied = 0;
+    const auto copy_given = [&] {
+        const uint64_t bytes = stands_by ? handoff_.copy_given() : 0;
+        if (bytes == 0)
+            return;
+        wake_if_armed();
+        copied += bytes;
+        end = host_.now_ns() + patience_ns;
+    };
     // relaxed: a hint; what it stands for is read under the claim lock.
-    while (spans_of(load_.load(std::memory_order_relaxed)) == 0)
-        if (host_.now_ns() >= end)
-            return false;
-    return true;
+    while (spans_of(load_.load(std::memory_order_relaxed)) == 0 && copied < TURN_BYTES &&
+           host_.now_ns() < end)
+        copy_given();
+    while (stands_by && !handoff_.stand_down())
+        copy_given();
+    return copied;
 }
 
 /// False when a span was opened meanwhile: then the task has to stay.
@@ -149,6 +165,10 @@ void CopyQueue::finish(Span* span) noexcept {
     do {
         span->next_finished = head;
     } while (!finished_.compare_exchange_weak(head, span)); // seq_cst, see arm()
+    wake_if_armed();
+}
+
+void CopyQueue::wake_if_armed() noexcept {
     if (armed_.load() && armed_.exchange(false))
         host_.wake(host_queue_);
 }
