@@ -105,7 +105,7 @@ bool CopyQueue::hand_over(const nixl_batch& batch) noexcept {
     const sdk::OpCursor at(batch);
     const uint64_t bytes = at.bytes();
     const uint64_t mine = bytes / 2 & ~(PAGE_BYTES - 1);
-    if (batch.element_count != 1 || bytes >= 2 * policy_.worker_bytes ||
+    if (batch.element_count != 1 || bytes > 2 * policy_.worker_bytes ||
         bytes >= policy_.stream_bytes || overlaps(at.target(), at.source(), bytes) ||
         !handoff_.give(at.target() + mine, at.source() + mine, bytes - mine))
         return false;
