@@ -15,11 +15,10 @@ namespace nixl::core {
 /// Threads: one poster; any number of workers, of which one at a time stands by.
 class Handoff {
   public:
-    /// Poster. False: nobody stands by, or the range before is not copied yet. The ranges must not
-    /// overlap.
+    /// Poster. `bytes`: at least 1. False: nobody stands by, or the range before is not copied yet.
     bool give(unsigned char* target, const unsigned char* source, uint64_t bytes) noexcept {
-        // relaxed: a hint, and so that the line is not taken from a worker in vain.
-        if (state_.load(std::memory_order_relaxed) != State::STANDS_BY)
+        // acquire: pairs with copy_given(), which has read the range before.
+        if (state_.load(std::memory_order_acquire) != State::STANDS_BY)
             return false;
         target_ = target;
         source_ = source;
@@ -34,19 +33,10 @@ class Handoff {
     [[nodiscard]] bool is_copied() const noexcept { return state_.load() != State::GIVEN; }
 
     /// Worker. True: it stands by now, and leaves no other way than through stand_down().
-    bool stand_by() noexcept {
-        State expected = State::NOBODY;
-        // acquire: what the worker before read from this line it has read.
-        return state_.compare_exchange_strong(expected, State::STANDS_BY, std::memory_order_acq_rel,
-                                              std::memory_order_relaxed);
-    }
+    bool stand_by() noexcept { return change(State::NOBODY, State::STANDS_BY); }
 
     /// Worker that stands by. False: something was given meanwhile.
-    bool stand_down() noexcept {
-        State expected = State::STANDS_BY;
-        return state_.compare_exchange_strong(expected, State::NOBODY, std::memory_order_acq_rel,
-                                              std::memory_order_relaxed);
-    }
+    bool stand_down() noexcept { return change(State::STANDS_BY, State::NOBODY); }
 
     /// Worker that stands by. Copies what was given and returns its bytes; 0 if nothing was.
     uint64_t copy_given() noexcept {
@@ -62,8 +52,14 @@ class Handoff {
   private:
     enum class State : uint32_t { NOBODY, STANDS_BY, GIVEN };
 
-    // Written by the poster while nothing is given.
+    bool change(State from, State to) noexcept {
+        // relaxed: workers that come and go tell nothing; what the last one copied is released by
+        // its store, whose sequence these exchanges go on.
+        return state_.compare_exchange_strong(from, to, std::memory_order_relaxed);
+    }
+
     alignas(64) std::atomic<State> state_{State::NOBODY};
+    // Written by the poster while somebody stands by, read by that worker once it is given.
     unsigned char* target_ = nullptr;
     const unsigned char* source_ = nullptr;
     uint64_t bytes_ = 0;

@@ -100,7 +100,8 @@ bool CopyQueue::is_burst(uint64_t bytes) noexcept {
     return burst_bytes_ >= BURST_BYTES;
 }
 
-/// Two threads are enough for so little, and one of them stands by: half of it each. False: no.
+/// Two threads are enough for so little, and one of them stands by: half of it each. False: no, or
+/// the halves depend on each other.
 bool CopyQueue::hand_over(const nixl_batch& batch) noexcept {
     const sdk::OpCursor at(batch);
     const uint64_t bytes = at.bytes();
@@ -111,8 +112,10 @@ bool CopyQueue::hand_over(const nixl_batch& batch) noexcept {
         return false;
     ++spans_in_flight_; // it has a span's place among the completions
     is_handed_ = true;
+    ++handed_over_;
     handed_ = sdk::whole(batch.tag, batch.first_element, 1, bytes);
     copy_range(at.target(), at.source(), mine, nullptr);
+    burst_ends_ns_ = host_.now_ns() + BURST_GAP_NS; // the other half ends about now
     return true;
 }
 
@@ -204,7 +207,6 @@ void CopyQueue::collect_handed() noexcept {
     is_handed_ = false;
     --spans_in_flight_;
     completions_.add_whole(handed_);
-    burst_ends_ns_ = host_.now_ns() + BURST_GAP_NS;
 }
 
 void CopyQueue::collect_finished() noexcept {

@@ -52,6 +52,9 @@ class CopyQueue {
     bool arm() noexcept;
     bool assist() noexcept;
 
+    /// Copies of which a worker that stood by was handed half, so far. The driver's.
+    [[nodiscard]] uint64_t handed_over() const noexcept { return handed_over_; }
+
   private:
     // Two numbers in one word, so that a worker leaves only while no span is open: the tasks that
     // look for slices (low half) and the spans with a rest to take (high half).
@@ -73,7 +76,7 @@ class CopyQueue {
     static void run_task(void* queue) noexcept { static_cast<CopyQueue*>(queue)->work(); }
     void work() noexcept;
     void wake_more_workers() noexcept;
-    uint64_t linger() noexcept;
+    void linger(uint64_t* copied) noexcept;
     bool leave() noexcept;
     void wake_if_armed() noexcept;
 
@@ -98,6 +101,7 @@ class CopyQueue {
     std::unique_ptr<Span[]> spans_;
     nixl_completion handed_ = {}; // of what a worker has half of in handoff_ ...
     bool is_handed_ = false;      // ... if there is something
+    uint64_t handed_over_ = 0;
 
     // Open spans, oldest first: the driver writes at tail_, takers read at head_ under
     // claim_mutex_. A null entry is a span that was cancelled.

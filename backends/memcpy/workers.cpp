@@ -8,7 +8,7 @@ namespace nixl::core {
 namespace {
 
 /// After so much a task goes to the end of the pool's queue, so that others' work is not kept
-/// waiting for longer than some 10 ms.
+/// waiting for longer than some 10 ms of copying.
 constexpr uint64_t TURN_BYTES = 64u << 20;
 
 /// A task looks for a next span this long before it gives its thread back: posts back to back then
@@ -46,18 +46,17 @@ void CopyQueue::work() noexcept {
     wake_more_workers();
     uint64_t copied = 0;
     for (;;) {
-        if (take_and_copy(&copied)) {
-            if (copied < TURN_BYTES)
-                continue;
+        const bool took = take_and_copy(&copied);
+        if (!took)
+            linger(&copied);
+        if (copied >= TURN_BYTES) {
             copied = 0;
             // The task's place in load_ and alive_ passes to its next run; after OK this object may
             // be gone.
             if (host_.run(run_task, this) == NIXL_OK)
                 return;
-        } else {
-            copied += linger();
-            if (leave())
-                break;
+        } else if (!took && leave()) {
+            break;
         }
     }
     end_task();
@@ -74,29 +73,27 @@ void CopyQueue::wake_more_workers() noexcept {
     }
 }
 
-/// Until a span is open, or nothing came for a while. One task of those that linger copies what is
-/// handed over meanwhile. Returns its bytes.
-uint64_t CopyQueue::linger() noexcept {
+/// Until a span is open, the turn is over, or nothing came for a while. One task of those that
+/// linger copies what is handed over meanwhile.
+void CopyQueue::linger(uint64_t* copied) noexcept {
     // One worker stands for one CPU: lingering there keeps the giver of work from running.
     const uint64_t patience_ns = policy_.workers > 1 ? LINGER_NS : 0;
     const bool stands_by = patience_ns != 0 && handoff_.stand_by();
     uint64_t end = host_.now_ns() + patience_ns;
-    uint64_t copied = 0;
     const auto copy_given = [&] {
         const uint64_t bytes = stands_by ? handoff_.copy_given() : 0;
         if (bytes == 0)
             return;
         wake_if_armed();
-        copied += bytes;
+        *copied += bytes;
         end = host_.now_ns() + patience_ns;
     };
     // relaxed: a hint; what it stands for is read under the claim lock.
-    while (spans_of(load_.load(std::memory_order_relaxed)) == 0 && copied < TURN_BYTES &&
+    while (spans_of(load_.load(std::memory_order_relaxed)) == 0 && *copied < TURN_BYTES &&
            host_.now_ns() < end)
         copy_given();
     while (stands_by && !handoff_.stand_down())
         copy_given();
-    return copied;
 }
 
 /// False when a span was opened meanwhile: then the task has to stay.

@@ -15,9 +15,9 @@ namespace {
 
 constexpr uint64_t CANCEL_RESULT = UINT64_MAX; // user_data of cancel requests
 
-// The part of what is in the kernel whose results end assist(). Fewer would wake the driver more
-// often, more would leave the device idle.
-constexpr uint32_t ASSIST_PART_OF_DEPTH = 16;
+// The part of what is in the kernel whose results end assist(). More would leave the device idle: a
+// sixteenth cost 2 % of the rate, and saved no processor time beside this.
+constexpr uint32_t ASSIST_PART_OF_DEPTH = 64;
 
 // Operations given to the kernel by one call. It starts the device when it has taken the last one,
 // so a full queue in one call leaves the device idle for as long as the call takes.

@@ -54,7 +54,7 @@ def main():
     options = parser.parse_args()
     processes = 1 if options.quick else PROCESSES
     table = results.Table("copies", "host to host, against raw memcpy; median of 21 rounds in turn,"
-                          " the middle of %d processes [least, most]" % processes)
+                          " the middle of %d processes [least, most of the smaller]" % processes)
     command = [results.program("tests", "perf", "perf-copies")]
     command += [str(64 << 20)] if options.quick else []
     for lines in zip(*[results.run_json(command) for _ in range(processes)]):

@@ -59,7 +59,9 @@ def main():
     path, shape, block, depth, direct, seconds, engine = sys.argv[1:]
     block, depth = int(block), int(depth)
     agent = nixl_agent("a", nixl_agent_config(backends=[]))
-    parameters = {"kernel_queue_size": str(depth)}  # it has some thousands in flight otherwise
+    # It has some thousands in flight otherwise. With this too it keeps more than it is told: some
+    # 240 with io_uring, 100 to 200 with its other engine, at any depth from 16 to 64.
+    parameters = {"kernel_queue_size": str(depth)}
     if engine != "default":
         parameters[engine] = "true"
     agent.create_backend("POSIX", parameters)

@@ -3,11 +3,13 @@
 #include "backends/memcpy/handoff.h"
 
 #include <algorithm>
+#include <atomic>
 #include <thread>
+#include <vector>
 
 #include <gtest/gtest.h>
 
-#include "backends/builtin.h"
+#include "backends/memcpy/queue.h"
 #include "tests/unit/backends/queue_rig.h"
 
 namespace nixl::test::host_queues {
@@ -67,7 +69,9 @@ TEST(MemcpyHandoff, WorkersThatComeAndGo_copyWhatWasTakenAndNothingElse) {
         });
     uint64_t given = 0, wrong = 0;
     Bytes source(BYTES), target(BYTES);
-    for (unsigned round = 0; round < ROUNDS || given < 100; ++round) {
+    const auto end = std::chrono::steady_clock::now() + PATIENCE;
+    for (unsigned round = 0;
+         round < ROUNDS || (given < 100 && std::chrono::steady_clock::now() < end); ++round) {
         std::fill(source.begin(), source.end(), static_cast<unsigned char>(round));
         std::fill(target.begin(), target.end(), static_cast<unsigned char>(round + 1));
         const Bytes before = target;
@@ -82,59 +86,130 @@ TEST(MemcpyHandoff, WorkersThatComeAndGo_copyWhatWasTakenAndNothingElse) {
         worker.join();
 
     EXPECT_EQ(wrong, 0u);
+    EXPECT_GE(given, 100u);
 }
 
-/// A clock that stands, so that a worker which was woken once stands by for good.
+/// A queue with a worker that stands by for good, since the clock stands.
 class MemcpyStandBy : public ::testing::Test {
   protected:
     static constexpr uint64_t BYTES = 128 << 10;
+    static constexpr core::CopyPolicy POLICY{64 << 10,  1 << 20,    BYTES,   64 << 10, 1 << 20,
+                                             512 << 10, UINT64_MAX, nullptr, 2,        16};
 
     MemcpyStandBy() {
         host.set_clock_ns(1'000'000'000);
-        for (int copy = 0; copy < 3; ++copy) { // as many as it takes to wake one
-            Transfer work(source.data(), target.data(), {single(0, 0, 1 << 20)}, 1);
-            EXPECT_EQ(rig.submit(work, NIXL_BATCH_WAITED), 1u);
-            EXPECT_TRUE(rig.finish(work, 0, true));
-        }
+        const auto end = std::chrono::steady_clock::now() + PATIENCE;
+        while (queue->handed_over() == 0 && std::chrono::steady_clock::now() < end)
+            copy(transfer({single(0, 0, BYTES)}));
+        EXPECT_EQ(queue->handed_over(), 1u) << "no worker came to stand by";
     }
     ~MemcpyStandBy() override { host.set_clock_ns(0); }
+
+    Transfer transfer(std::vector<nixl_run> runs) {
+        std::fill(target.begin(), target.end(), static_cast<unsigned char>(0));
+        return {source.data(), target.data(), std::move(runs), ++tag};
+    }
+    void submit(const Transfer& work) {
+        const nixl_batch batch = work.rest(NIXL_BATCH_WAITED);
+        ASSERT_EQ(queue->submit(batch), work.count());
+    }
+    /// Polls until something is completed, and sleeps meanwhile if it is to.
+    nixl_completion completion(bool sleeps = false) {
+        nixl_completion entry{};
+        const auto end = std::chrono::steady_clock::now() + PATIENCE;
+        while (queue->poll(&entry, 1) == 0 && std::chrono::steady_clock::now() < end) {
+            const uint64_t before = host.wakes(this);
+            if (!sleeps) {
+                queue->assist();
+            } else if (queue->arm()) {
+                ++arms;
+                EXPECT_TRUE(host.wait_for_wakes(this, before + 1, PATIENCE));
+            }
+        }
+        return entry;
+    }
+    void copy(const Transfer& work, bool sleeps = false) {
+        submit(work);
+        const nixl_completion entry = completion(sleeps);
+        ASSERT_EQ(entry.tag, work.tag);
+        ASSERT_EQ(entry.element_count, work.count());
+        ASSERT_EQ(entry.status, NIXL_OK);
+    }
+    [[nodiscard]] bool has_arrived(uint64_t bytes) const {
+        return std::equal(target.begin(), target.begin() + static_cast<long>(bytes),
+                          source.begin());
+    }
 
     FakeHost host{2};
     Bytes source = random_bytes(1 << 20, 1);
     Bytes target = Bytes(1 << 20);
-    QueueRig rig{host, load(nixl_backend_entry_memcpy, host)};
+    uint64_t tag = 0, arms = 0;
+    std::unique_ptr<core::CopyQueue> queue =
+        std::make_unique<core::CopyQueue>(sdk::Host(host.table()), POLICY, 0, this);
 };
 
 TEST_F(MemcpyStandBy, SleepingDriver_isWoken) {
-    for (uint64_t round = 0; round < 500; ++round) {
-        std::fill(target.begin(), target.begin() + BYTES, static_cast<unsigned char>(round));
-        Transfer work(source.data(), target.data(), {single(0, 0, BYTES)}, round);
-        ASSERT_EQ(rig.submit(work, NIXL_BATCH_WAITED), 1u);
-        ASSERT_TRUE(rig.finish_sleeping(work)) << "round " << round;
-        ASSERT_TRUE(std::equal(target.begin(), target.begin() + BYTES, source.begin()));
+    constexpr uint64_t ENOUGH = 20;
+    const auto end = std::chrono::steady_clock::now() + PATIENCE;
+    uint64_t copies = queue->handed_over();
+    for (; arms < ENOUGH && std::chrono::steady_clock::now() < end; ++copies) {
+        copy(transfer({single(0, 0, BYTES)}), true);
+        ASSERT_TRUE(has_arrived(BYTES));
     }
+    EXPECT_GE(arms, ENOUGH);
+    EXPECT_EQ(queue->handed_over(), copies);
 }
 
-TEST_F(MemcpyStandBy, OverlapInOneElement_isMemmove) {
-    for (uint64_t round = 0; round < 100; ++round) {
-        Bytes expected = source;
-        std::copy(source.begin(), source.begin() + BYTES, expected.begin() + 4096);
-        Transfer work(source.data(), source.data(), {single(0, 4096, BYTES)}, round);
-        ASSERT_EQ(rig.submit(work, NIXL_BATCH_WAITED), 1u);
-        ASSERT_TRUE(rig.finish(work, 0, true));
-        ASSERT_EQ(source, expected);
+TEST_F(MemcpyStandBy, WhatHasToStayWhole_isNotHanded) {
+    Bytes expected = source;
+    std::copy(source.begin(), source.begin() + BYTES, expected.begin() + 4096);
+    copy({source.data(), source.data(), {single(0, 4096, BYTES)}, ++tag}); // overlaps itself
+    EXPECT_EQ(source, expected);
+
+    copy(transfer({single(0, 0, BYTES / 2), single(BYTES / 2, BYTES / 2, BYTES / 2)}));
+    EXPECT_TRUE(has_arrived(BYTES));
+    EXPECT_EQ(queue->handed_over(), 1u);
+}
+
+TEST_F(MemcpyStandBy, NextCopyMeanwhile_isMadeByItsPoster) {
+    for (uint64_t round = 0; round < 200; ++round) {
+        const Transfer first = transfer({single(0, 0, BYTES)});
+        const Transfer second{source.data(), target.data(), {single(BYTES, BYTES, BYTES)}, ++tag};
+        submit(first);
+        submit(second);
+        const uint64_t tags = completion().tag + completion().tag;
+        ASSERT_EQ(tags, first.tag + second.tag);
+        ASSERT_TRUE(has_arrived(2 * BYTES));
     }
 }
 
 TEST_F(MemcpyStandBy, CancelComesTooLate_allOfItMoves) {
-    for (uint64_t round = 0; round < 500; ++round) {
-        std::fill(target.begin(), target.begin() + BYTES, static_cast<unsigned char>(0));
-        Transfer work(source.data(), target.data(), {single(0, 0, BYTES)}, round);
-        ASSERT_EQ(rig.submit(work, NIXL_BATCH_WAITED), 1u);
-        rig.cancel(round);
-        ASSERT_TRUE(rig.finish(work, 0, true));
-        ASSERT_EQ(work.with_status(NIXL_OK) * BYTES, work.bytes);
+    for (uint64_t round = 0; round < 200; ++round) {
+        const Transfer work = transfer({single(0, 0, BYTES)});
+        submit(work);
+        queue->cancel(work.tag);
+        const nixl_completion entry = completion();
+        ASSERT_EQ(entry.status, NIXL_OK);
+        ASSERT_EQ(entry.bytes, BYTES);
+        ASSERT_TRUE(has_arrived(BYTES));
     }
+    EXPECT_EQ(queue->handed_over(), 201u);
+}
+
+TEST_F(MemcpyStandBy, CloseBeforePoll_waitsForTheOtherHalf) {
+    submit(transfer({single(0, 0, BYTES)}));
+    host.set_clock_ns(0); // the worker's patience ends
+    queue.reset();
+    EXPECT_TRUE(has_arrived(BYTES));
+}
+
+TEST_F(MemcpyStandBy, ManyCopies_letOthersOntoThePool) {
+    constexpr uint64_t TURN_BYTES = 64u << 20;
+    const uint64_t before = host.works_run();
+    for (uint64_t moved = 0; moved < 3 * TURN_BYTES; moved += BYTES / 2)
+        copy({source.data(), target.data(), {single(0, 0, BYTES)}, ++tag});
+    EXPECT_TRUE(has_arrived(BYTES));
+    EXPECT_GE(host.works_run(), before + 2) << "the task went to the end of the queue";
 }
 
 } // namespace
