@@ -9,6 +9,7 @@ constexpr Builtin BUILTINS[] = {
     {"null", nixl_backend_entry_null},
     {"memcpy", nixl_backend_entry_memcpy},
     {"posix", nixl_backend_entry_posix},
+    {"cuda", nixl_backend_entry_cuda},
 };
 
 } // namespace

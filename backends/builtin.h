@@ -10,6 +10,7 @@ extern "C" {
 nixl_status nixl_backend_entry_null(const nixl_host_v1* host, nixl_backend_v1* out);
 nixl_status nixl_backend_entry_memcpy(const nixl_host_v1* host, nixl_backend_v1* out);
 nixl_status nixl_backend_entry_posix(const nixl_host_v1* host, nixl_backend_v1* out);
+nixl_status nixl_backend_entry_cuda(const nixl_host_v1* host, nixl_backend_v1* out);
 }
 
 namespace nixl::core {

@@ -114,6 +114,7 @@ def installed_files(staging):
         os.path.join(staging.headers, "nixl", "backend.h"),
         os.path.join(staging.headers, "nixl", "sdk", "table.hpp"),
         os.path.join(staging.libraries, "libnixl.so"),
+        os.path.join(staging.libraries, "nixl", "libnixl-simcuda.so"),
         os.path.join(staging.libraries, "pkgconfig", "nixl.pc"),
         staging.program("nixlbench"),
         staging.program("nixl-info"),

@@ -37,6 +37,16 @@ Parts parts() {
     return all;
 }
 
+Result<MemoryFigures> gpu_memory(int32_t device) {
+    NIXL_ASSIGN_OR_RETURN(const Settings settings, Settings::load({}));
+    DeviceMemory gpus(gpu_choice(settings));
+    auto figures = gpus.figures(device);
+    if (!figures.ok() && figures.error().code == Code::UNSUPPORTED)
+        return Error(Code::NOT_FOUND,
+                     "GPU " + std::to_string(device) + " not present: " + figures.error().message);
+    return figures;
+}
+
 Result<std::vector<Settings::Pair>> to_pairs(const nixl_setting* settings, uint32_t count) {
     std::vector<Settings::Pair> pairs;
     if (settings == nullptr && count > 0)
@@ -252,10 +262,7 @@ nixl_status nixl_memory_trim(nixl_context handle, uint64_t* released) {
 }
 
 nixl_status nixl_memory_figures(int32_t device, uint64_t* free_bytes, uint64_t* total_bytes) {
-    if (device >= 0)
-        return fail(Error(Code::NOT_FOUND, "GPU " + std::to_string(device) +
-                                               " not present: " + gpu_presence().reason));
-    const auto figures = host_memory();
+    const auto figures = device < 0 ? host_memory() : gpu_memory(device);
     if (!figures.ok())
         return fail(figures.error());
     if (free_bytes != nullptr)
@@ -268,7 +275,11 @@ nixl_status nixl_memory_figures(int32_t device, uint64_t* free_bytes, uint64_t* 
 nixl_status nixl_device_count(uint32_t* out) {
     if (out == nullptr)
         return fail(Code::INVALID_ARGUMENT, "out is NULL");
-    *out = gpu_presence().count;
+    const auto settings = Settings::load({});
+    if (!settings.ok())
+        return fail(settings.error());
+    const auto driver = cuda_driver(gpu_choice(settings.value()));
+    *out = driver.ok() ? driver.value()->devices : 0;
     return NIXL_OK;
 }
 

@@ -42,6 +42,15 @@ void warn_of_settings_without_effect(const Settings& settings) {
     }
 }
 
+Result<void> require_gpu(GpuChoice choice) {
+    auto driver = cuda_driver(choice);
+    if (driver.ok())
+        return {};
+    if (driver.error().hint.empty())
+        driver.error().hint = "leave enable_gpu at auto to use host memory and storage";
+    return std::move(driver).error().within("enable_gpu");
+}
+
 void watch_forks() {
     static std::once_flag once; // the handler cannot be taken back, so it is set once per process
     std::call_once(once, [] {
@@ -53,6 +62,11 @@ void watch_forks() {
 } // namespace
 
 std::atomic<uint32_t> fork_count{0};
+
+GpuChoice gpu_choice(const Settings& settings) {
+    return {settings.text("enable_gpu") != "false",
+            static_cast<uint32_t>(settings.number("sim_gpus"))};
+}
 
 Context::Context(Settings settings)
     : fork_epoch_(fork_count.load()), settings_(std::move(settings)), host_table_(Host::table()) {}
@@ -98,6 +112,7 @@ TransferLimits Context::limits_from_settings() const {
 
 Result<void> Context::start(const Parts& parts) {
     TransferLimits limits;
+    GpuChoice gpus;
     uint64_t pool_bytes = 0;
     uint32_t worker_count = 0;
     std::string decorators, plugin_dir, wanted_backend, node_id;
@@ -113,9 +128,9 @@ Result<void> Context::start(const Parts& parts) {
         telemetry_.enable(settings_.flag("enable_telemetry"));
         use_log_level();
         warn_of_settings_without_effect(settings_);
-        if (settings_.text("enable_gpu") == "true" || settings_.number("sim_gpus") != 0)
-            return Error(Code::UNSUPPORTED, "enable_gpu: " + gpu_presence().reason,
-                         "leave enable_gpu at auto to use host memory and storage");
+        gpus = gpu_choice(settings_);
+        if (settings_.text("enable_gpu") == "true" || gpus.simulated != 0)
+            NIXL_RETURN_IF_ERROR(require_gpu(gpus));
     }
     warn_of_missing_engine(wanted_backend);
     if (worker_count == 0)
@@ -128,7 +143,8 @@ Result<void> Context::start(const Parts& parts) {
     std::error_code unknown;
     if (std::filesystem::is_directory(parts.installed_plugins, unknown))
         registry_->load_folders(parts.installed_plugins);
-    regions_ = std::make_unique<RegionTable>(*registry_);
+    gpus_ = std::make_unique<DeviceMemory>(gpus);
+    regions_ = std::make_unique<RegionTable>(*registry_, *gpus_);
     router_ = std::make_unique<Router>(*registry_);
     staging_ = std::make_unique<StagingPool>(*regions_, pool_bytes);
     transfers_ =

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/worker_pool.h"
 #include "config/settings.h"
+#include "memory/device_memory.h"
 #include "peer/peers.h"
 #include "plugin/host.h"
 #include "transfer/transfers.h"
@@ -17,6 +18,8 @@ namespace nixl::core {
 
 /// Forks that this process came out of since the first context; counted by pthread_atfork.
 extern std::atomic<uint32_t> fork_count;
+
+[[nodiscard]] GpuChoice gpu_choice(const Settings& settings);
 
 /// LIBDIR/nixl/plugins of this build.
 [[nodiscard]] const char* installed_plugin_folder() noexcept;
@@ -115,6 +118,7 @@ class Context final : private Host {
     std::unique_ptr<WorkerPool> pool_;
     nixl_host_v1 host_table_;
     std::unique_ptr<BackendRegistry> registry_;
+    std::unique_ptr<DeviceMemory> gpus_;
     std::unique_ptr<RegionTable> regions_;
     std::unique_ptr<Router> router_;
     std::unique_ptr<StagingPool> staging_;

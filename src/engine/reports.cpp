@@ -70,13 +70,12 @@ std::string Context::plugins_json() const {
 
 std::string Context::capabilities_json() const {
     // One entry per capability that users ask for; the engines that provide them are not here yet.
-    const std::string gpu = gpu_presence().reason;
     JsonWriter json;
     json.object();
     const auto absent = [&json](const char* name, const std::string& reason) {
         json.key(name).object().key("available").value(false).key("reason").value(reason).end();
     };
-    absent("gdrcopy", "gdrcopy: " + gpu);
+    absent("gdrcopy", "gdrcopy: mapped access to GPU memory is not part of this build");
     absent("ucx", "ucx: the UCX transport is not part of this build");
     absent("gds", "gds: the GPUDirect Storage engine is not part of this build");
     json.end();
@@ -92,7 +91,8 @@ std::string Context::memory_json() {
         }
         ++buffers;
         bytes += region.storage() ? 0 : region.bytes;
-        library_bytes += (region.region_flags & NIXL_REGION_LIBRARY) != 0 ? region.bytes : 0;
+        const bool ours = (region.region_flags & NIXL_REGION_LIBRARY) != 0 || region.on_gpu;
+        library_bytes += ours ? region.bytes : 0;
     });
     JsonWriter json;
     json.object().key("buffers").value(buffers).key("memory_bytes").value(bytes);

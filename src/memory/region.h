@@ -123,6 +123,7 @@ class Region : public Slot {
     Mapping mapping;
     std::string path;    // allow(hot): the control path's
     bool locked = false; ///< mlock() is to be undone
+    bool on_gpu = false; ///< the GPU's memory is to be given back
 
   private:
     static constexpr uint64_t USERS = 0x7fff'ffff;

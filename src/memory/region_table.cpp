@@ -8,11 +8,8 @@ namespace nixl::core {
 
 namespace {
 
-Error no_device_memory(uint32_t kind) {
-    return Error(Code::UNSUPPORTED,
-                 std::string("memory of kind ") + kind_name(kind) +
-                     ": the GPU engine is not part of this build",
-                 "use HOST or HOST_PINNED memory");
+bool is_gpu_kind(uint32_t kind) noexcept {
+    return kind == NIXL_KIND_DEVICE || kind == NIXL_KIND_MANAGED;
 }
 
 } // namespace
@@ -42,17 +39,20 @@ nixl_buffer RegionTable::publish(Region& region) noexcept {
 
 Result<nixl_buffer> RegionTable::wrap(void* address, uint64_t bytes, uint32_t kind, int32_t device,
                                       uint32_t flags) {
-    (void)device; // host memory has no device index
-    NIXL_ASSIGN_OR_RETURN(Region * region, describe_memory(address, bytes, kind, flags));
+    const auto number = reinterpret_cast<uintptr_t>(address);
+    if (is_gpu_kind(kind) && number != 0)
+        NIXL_RETURN_IF_ERROR(gpus_.check(number, bytes, kind, &device));
+    if (!is_gpu_kind(kind) && gpus_.hides(number))
+        return Error(Code::INVALID_ARGUMENT, "this address is device memory, not host memory",
+                     "wrap it as DEVICE memory of its GPU");
+    NIXL_ASSIGN_OR_RETURN(Region * region, describe_memory(address, bytes, kind, device, flags));
     return publish(*region);
 }
 
 Result<Region*> RegionTable::describe_memory(void* address, uint64_t bytes, uint32_t kind,
-                                             uint32_t flags) {
+                                             int32_t device, uint32_t flags) {
     uint64_t end = 0;
-    if (kind == NIXL_KIND_DEVICE || kind == NIXL_KIND_MANAGED)
-        return no_device_memory(kind);
-    if (kind != NIXL_KIND_HOST && kind != NIXL_KIND_PINNED)
+    if (kind != NIXL_KIND_HOST && kind != NIXL_KIND_PINNED && !is_gpu_kind(kind))
         return Error(Code::INVALID_ARGUMENT,
                      "kind " + std::to_string(kind) + " is not a kind of memory");
     if (address == nullptr && bytes > 0)
@@ -62,8 +62,11 @@ Result<Region*> RegionTable::describe_memory(void* address, uint64_t bytes, uint
         return Error(Code::INVALID_ARGUMENT, "the range of " + std::to_string(bytes) +
                                                  " bytes wraps round the end of the address space");
     NIXL_ASSIGN_OR_RETURN(Region * region, take());
-    const bool pin = kind == NIXL_KIND_PINNED || (flags & NIXL_BUFFER_PIN) != 0;
-    region->kind_class = {pin ? uint32_t{NIXL_KIND_PINNED} : kind, -1, 0};
+    const bool pin =
+        !is_gpu_kind(kind) && (kind == NIXL_KIND_PINNED || (flags & NIXL_BUFFER_PIN) != 0);
+    // Host memory has no device index.
+    region->kind_class = {pin ? uint32_t{NIXL_KIND_PINNED} : kind, is_gpu_kind(kind) ? device : -1,
+                          0};
     region->memory_address = reinterpret_cast<uintptr_t>(address);
     region->bytes = bytes;
     region->flags = flags;
@@ -77,25 +80,36 @@ Result<Region*> RegionTable::describe_memory(void* address, uint64_t bytes, uint
 
 Result<nixl_buffer> RegionTable::allocate(uint64_t bytes, uint32_t kind, int32_t device,
                                           uint32_t flags, bool internal) {
-    if (kind == NIXL_KIND_DEVICE || kind == NIXL_KIND_MANAGED)
-        return no_device_memory(kind);
-    if (kind != NIXL_KIND_HOST && kind != NIXL_KIND_PINNED)
+    if (kind != NIXL_KIND_HOST && kind != NIXL_KIND_PINNED && !is_gpu_kind(kind))
         return Error(Code::INVALID_ARGUMENT,
                      std::string("memory of kind ") + kind_name(kind) + " cannot be allocated");
     if (bytes == 0)
         return Error(Code::INVALID_ARGUMENT, "cannot allocate 0 bytes",
                      "ask for at least one byte");
+    if (is_gpu_kind(kind))
+        return allocate_on_gpu(bytes, kind, device, flags);
     if (bytes > static_cast<uint64_t>(INT64_MAX))
         return Error(Code::NO_MEMORY, "cannot allocate " + std::to_string(bytes) + " bytes");
     Descriptor memfd;
     NIXL_ASSIGN_OR_RETURN(Mapping mapping, Mapping::shareable(bytes, &memfd));
-    (void)device; // host memory has no device index
-    NIXL_ASSIGN_OR_RETURN(Region * region, describe_memory(mapping.data(), bytes, kind, flags));
+    NIXL_ASSIGN_OR_RETURN(Region * region, describe_memory(mapping.data(), bytes, kind, -1, flags));
     region->region_flags |= NIXL_REGION_LIBRARY;
     region->mapping = std::move(mapping);
     region->descriptor = std::move(memfd);
     region->internal = internal;
     return publish(*region);
+}
+
+Result<nixl_buffer> RegionTable::allocate_on_gpu(uint64_t bytes, uint32_t kind, int32_t device,
+                                                 uint32_t flags) {
+    NIXL_ASSIGN_OR_RETURN(const uintptr_t address, gpus_.allocate(bytes, kind, &device));
+    auto region = describe_memory(reinterpret_cast<void*>(address), bytes, kind, device, flags);
+    if (!region.ok()) {
+        gpus_.free(address, device);
+        return std::move(region).error();
+    }
+    region.value()->on_gpu = true;
+    return publish(*region.value());
 }
 
 Result<nixl_buffer> RegionTable::open_storage(const FileOptions& options) {
@@ -185,6 +199,9 @@ void RegionTable::take_apart(Region& region) noexcept {
     if (region.locked)
         locked_.unlock(reinterpret_cast<void*>(region.memory_address), region.bytes);
     region.locked = false;
+    if (region.on_gpu)
+        gpus_.free(region.memory_address, region.kind_class.device);
+    region.on_gpu = false;
     region.mapping = Mapping();
     region.descriptor.reset();
     region.path.clear();
@@ -202,7 +219,7 @@ void RegionTable::quarantine(Region& region) noexcept {
     for (uint32_t i = 0; i < MAX_BACKENDS; ++i)
         region.clear_registration(i);
     region.mapping.abandon();
-    region.locked = false;
+    region.locked = region.on_gpu = false;
     // Not closed either: its number could be reused under the operation.
     (void)region.descriptor.release();
 }

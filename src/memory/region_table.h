@@ -6,6 +6,7 @@
 #include <functional>
 #include <string>
 
+#include "memory/device_memory.h"
 #include "memory/locked_pages.h"
 #include "memory/region.h"
 
@@ -22,8 +23,8 @@ struct FileOptions {
 /// Threads: any thread.
 class RegionTable {
   public:
-    explicit RegionTable(const BackendRegistry& registry)
-        : registry_(registry), slots_(MAX_REGIONS) {}
+    RegionTable(const BackendRegistry& registry, DeviceMemory& gpus)
+        : registry_(registry), gpus_(gpus), slots_(MAX_REGIONS) {}
     ~RegionTable() { detach_all(); }
 
     static constexpr uint32_t MAX_REGIONS = 1u << 20;
@@ -66,11 +67,15 @@ class RegionTable {
   private:
     Result<Region*> take();
     /// Takes a slot and fills it; nobody sees it before publish().
-    Result<Region*> describe_memory(void* address, uint64_t bytes, uint32_t kind, uint32_t flags);
+    Result<Region*> describe_memory(void* address, uint64_t bytes, uint32_t kind, int32_t device,
+                                    uint32_t flags);
+    Result<nixl_buffer> allocate_on_gpu(uint64_t bytes, uint32_t kind, int32_t device,
+                                        uint32_t flags);
     nixl_buffer publish(Region& region) noexcept;
     void take_apart(Region& region) noexcept;
 
     const BackendRegistry& registry_;
+    DeviceMemory& gpus_;
     SlotMap<Region> slots_;
     LockedPages locked_;
     Mutex registering_; // one registration at a time per context; attach() itself may block

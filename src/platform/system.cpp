@@ -155,6 +155,4 @@ uint32_t usable_cpus() noexcept {
     return static_cast<uint32_t>(std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN)));
 }
 
-GpuPresence gpu_presence() { return {0, "the GPU engine is not part of this build"}; }
-
 } // namespace nixl::core

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What this machine has: memory, CPUs, GPUs. Read from the kernel's files, by
-// no library. Control path only: every call opens files.
+// What this machine has: memory and CPUs. Read from the kernel's files, by no library. Control path
+// only: every call opens files.
 #pragma once
 
 #include <cstdint>
@@ -16,11 +16,6 @@ struct MemoryFigures {
     bool limited = false;    ///< a control group allows less than the machine has
 };
 
-struct GpuPresence {
-    uint32_t count = 0;
-    std::string reason; ///< why there are none; empty when there are some
-};
-
 /// Threads: any thread, all of these. `root` is "" but in tests, which lay out a /proc and a /sys
 /// there.
 
@@ -29,8 +24,5 @@ Result<MemoryFigures> host_memory(const std::string& root = "");
 
 /// CPUs that this process may run on, at least 1. Follows the affinity mask.
 [[nodiscard]] uint32_t usable_cpus() noexcept;
-
-/// Without loading a driver.
-[[nodiscard]] GpuPresence gpu_presence();
 
 } // namespace nixl::core

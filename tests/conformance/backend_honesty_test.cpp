@@ -129,9 +129,9 @@ class BackendIndependence : public SubjectTest {
         explicit Ends(const Subject& subject, uint32_t depth = 0)
             : rig(subject, BackendRig::Options{depth, {}}),
               good_source(make_place(subject.source_kind, 64 * 1024)),
-              good_target(make_place(subject.target_kind, 64 * 1024)),
+              good_target(make_place(subject.target_kind, 64 * 1024, subject.target_device())),
               bad_source(make_place(subject.source_kind, 64 * 1024)),
-              bad_target(make_place(subject.target_kind, 64 * 1024)) {
+              bad_target(make_place(subject.target_kind, 64 * 1024, subject.target_device())) {
             good_source->write(content);
             good = {rig.source(*good_source), rig.target(*good_target)};
             subject.remote() ? break_peer(subject) : break_file(subject);

@@ -46,6 +46,10 @@ struct Subject {
     [[nodiscard]] bool source_remote() const { return (pair_flags & NIXL_PAIR_SOURCE_REMOTE) != 0; }
     [[nodiscard]] bool target_remote() const { return (pair_flags & NIXL_PAIR_TARGET_REMOTE) != 0; }
     [[nodiscard]] bool remote() const { return source_remote() || target_remote(); }
+    /// Of a target on a GPU: another one than the source's, but where both have to be the same.
+    [[nodiscard]] int target_device() const {
+        return source_kind == NIXL_KIND_DEVICE && (pair_flags & NIXL_PAIR_SAME_DEVICE) == 0 ? 1 : 0;
+    }
 };
 
 [[nodiscard]] const std::vector<Fixture>& fixtures();

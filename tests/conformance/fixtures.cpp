@@ -9,6 +9,7 @@
 #include "tests/conformance/place.h"
 #include "tests/conformance/remote_backend.h"
 #include "tests/support/fake_host.h"
+#include "tests/support/gpu_memory.h"
 
 namespace nixl::test {
 namespace {
@@ -43,6 +44,19 @@ std::string direct_refusal(const nixl_backend_v1& table, FakeHost& host) {
     return "";
 }
 
+bool is_tried(const nixl_kind_pair& pair) {
+    const auto on_gpu = [](uint16_t kind) {
+        return kind == NIXL_KIND_DEVICE || kind == NIXL_KIND_MANAGED;
+    };
+    const auto usable = [](uint16_t kind) {
+        return kind == NIXL_KIND_HOST || kind == NIXL_KIND_FILE || kind == NIXL_KIND_BLOCK;
+    };
+    const auto side = [&](uint16_t kind, uint16_t other) {
+        return usable(kind) || on_gpu(kind) || (kind == NIXL_KIND_PINNED && on_gpu(other));
+    };
+    return side(pair.source_kind, pair.target_kind) && side(pair.target_kind, pair.source_kind);
+}
+
 Answer ask(const Fixture& fixture) {
     FakeHost host(2);
     for (const auto& [key, value] : fixture.settings)
@@ -60,11 +74,8 @@ Answer ask(const Fixture& fixture) {
         answer.refused = std::string("not on this machine: ") + text;
     else if (fixture.direct)
         answer.refused = direct_refusal(table, host);
-    const auto usable = [](uint16_t kind) {
-        return kind == NIXL_KIND_HOST || kind == NIXL_KIND_FILE || kind == NIXL_KIND_BLOCK;
-    };
     for (uint32_t i = 0; i < caps.pair_count; ++i)
-        if (usable(caps.pairs[i].source_kind) && usable(caps.pairs[i].target_kind))
+        if (is_tried(caps.pairs[i]))
             answer.pairs.push_back(caps.pairs[i]);
     answer.flags = caps.flags;
     answer.max_depth = caps.max_depth;
@@ -130,6 +141,7 @@ const std::vector<Fixture>& fixtures() {
          nixl_backend_entry_posix,
          {{"posix.engine", "threads"}, {"posix.merge_bytes", "0"}}},
         {"posix_direct", "posix", nixl_backend_entry_posix, {}, true, true, true},
+        {"cuda", "cuda", nixl_backend_entry_cuda, test_gpu_settings()},
         {"remote",
          "testremote",
          nixl_backend_entry_remote,
@@ -177,6 +189,7 @@ std::string refusal_of(const std::string& fixture) {
 std::string name_of(const Subject& subject) {
     return subject.fixture->name + "_" + (subject.source_remote() ? "remote" : "") +
            kind_text(subject.source_kind) + "_" + (subject.target_remote() ? "remote" : "") +
+           ((subject.pair_flags & NIXL_PAIR_SAME_DEVICE) != 0 ? "same" : "") +
            kind_text(subject.target_kind);
 }
 

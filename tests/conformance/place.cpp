@@ -12,6 +12,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/gpu_memory.h"
 #include "tests/support/loop_device.h"
 
 namespace nixl::test {
@@ -174,6 +175,42 @@ class Block final : public Storage {
     ~Block() override { disk().give_back(); }
 };
 
+class OnGpu final : public Place {
+  public:
+    OnGpu(uint64_t bytes, uint32_t kind, int device)
+        : Place(kind, bytes), memory_(bytes + 2 * MARGIN_BYTES, kind, device) {
+        memory_.write(0, Bytes(MARGIN_BYTES, PATTERN));
+        memory_.write(MARGIN_BYTES, Bytes(bytes));
+        memory_.write(MARGIN_BYTES + bytes, Bytes(MARGIN_BYTES, PATTERN));
+    }
+    void write(const Bytes& content) override { memory_.write(MARGIN_BYTES, content); }
+    [[nodiscard]] Bytes read() const override { return memory_.read(MARGIN_BYTES, bytes_); }
+    [[nodiscard]] std::string damage() const override {
+        for (const uint64_t at : {uint64_t{0}, MARGIN_BYTES + bytes_})
+            if (memory_.read(at, MARGIN_BYTES) != Bytes(MARGIN_BYTES, PATTERN))
+                return "GPU memory beside the range was written";
+        return "";
+    }
+    [[nodiscard]] nixl_region_desc description() const override {
+        nixl_region_desc desc{};
+        desc.struct_size = sizeof desc;
+        desc.kind = kind_;
+        desc.address = memory_.address() + MARGIN_BYTES;
+        desc.bytes = bytes_;
+        desc.device = memory_.device();
+        desc.fd = -1;
+        return desc;
+    }
+    [[nodiscard]] void* address() const override {
+        return reinterpret_cast<void*>(memory_.address() + MARGIN_BYTES);
+    }
+    [[nodiscard]] int device() const override { return memory_.device(); }
+
+  private:
+    static constexpr uint64_t MARGIN_BYTES = 1024;
+    const GpuMemory memory_;
+};
+
 } // namespace
 
 Bytes random_bytes(uint64_t count, uint64_t seed) {
@@ -203,7 +240,11 @@ std::unique_ptr<Place> make_block(uint64_t bytes) { return std::make_unique<Bloc
 
 const std::string& block_refusal() { return disk().device->reason(); }
 
-std::unique_ptr<Place> make_place(uint32_t kind, uint64_t bytes) {
+std::unique_ptr<Place> make_gpu_memory(uint64_t bytes, uint32_t kind, int device) {
+    return std::make_unique<OnGpu>(bytes, kind, device);
+}
+
+std::unique_ptr<Place> make_place(uint32_t kind, uint64_t bytes, int device) {
     switch (kind) {
     case NIXL_KIND_HOST:
     case NIXL_KIND_PINNED:
@@ -212,6 +253,9 @@ std::unique_ptr<Place> make_place(uint32_t kind, uint64_t bytes) {
         return make_file(bytes, kind);
     case NIXL_KIND_BLOCK:
         return make_block(bytes);
+    case NIXL_KIND_DEVICE:
+    case NIXL_KIND_MANAGED:
+        return make_gpu_memory(bytes, kind, device);
     default:
         return nullptr;
     }

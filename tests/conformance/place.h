@@ -34,6 +34,7 @@ class Place {
     [[nodiscard]] uint32_t kind() const { return kind_; }
     [[nodiscard]] uint64_t bytes() const { return bytes_; }
     [[nodiscard]] virtual void* address() const { return nullptr; }
+    [[nodiscard]] virtual int device() const { return -1; } ///< the GPU whose memory it is
     [[nodiscard]] virtual std::string path() const { return {}; }
     [[nodiscard]] virtual uint64_t offset() const { return 0; } ///< of its first byte in the file
 
@@ -51,8 +52,10 @@ class Place {
 [[nodiscard]] std::unique_ptr<Place> make_block(uint64_t bytes);
 /// "": make_block() works here.
 [[nodiscard]] const std::string& block_refusal();
-/// One of the three. NULL: no test machine has such a thing.
-[[nodiscard]] std::unique_ptr<Place> make_place(uint32_t kind, uint64_t bytes);
+/// A range in the middle of an allocation on a GPU; what lies around it holds a pattern.
+[[nodiscard]] std::unique_ptr<Place> make_gpu_memory(uint64_t bytes, uint32_t kind, int device);
+/// One of these. NULL: no test machine has such a thing.
+[[nodiscard]] std::unique_ptr<Place> make_place(uint32_t kind, uint64_t bytes, int device = 0);
 
 /// A name under $TMPDIR that is unlinked at the end.
 class ScratchPath {

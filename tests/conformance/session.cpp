@@ -129,8 +129,14 @@ nixl_buffer Session::file(const std::string& path, uint64_t bytes, uint64_t offs
 }
 
 nixl_buffer Session::at(const Place& place, uint32_t flags) {
-    if (place.address() != nullptr)
-        return wrap(place.address(), place.bytes(), flags);
+    if (place.address() != nullptr) {
+        nixl_buffer buffer{};
+        EXPECT_EQ(nixl_buffer_wrap(context_, place.address(), place.bytes(), place.kind(),
+                                   place.device(), flags, &buffer),
+                  NIXL_OK)
+            << last_error().message;
+        return buffer;
+    }
     if (place.kind() == NIXL_KIND_BLOCK)
         flags |= NIXL_BUFFER_FORCE;
     return file(place.path(), place.bytes(), place.offset(), flags, place.kind());

@@ -20,7 +20,7 @@ class SubjectTest : public ::testing::TestWithParam<Subject> {
         return make_place(subject().source_kind, bytes);
     }
     [[nodiscard]] static std::unique_ptr<Place> make_target(uint64_t bytes) {
-        return make_place(subject().target_kind, bytes);
+        return make_place(subject().target_kind, bytes, subject().target_device());
     }
     [[nodiscard]] static bool moves() { return subject().fixture->moves_bytes; }
 };

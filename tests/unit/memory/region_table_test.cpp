@@ -37,7 +37,8 @@ class RegionTableTest : public ::testing::Test {
     const nixl_host_v1 table_ = host_.table();
     StubBackend stub_;
     BackendRegistry registry_{table_};
-    RegionTable regions_{registry_};
+    DeviceMemory gpus_{{false, 0}};
+    RegionTable regions_{registry_, gpus_};
     std::string folder_;
     char memory_[64] = {};
 };

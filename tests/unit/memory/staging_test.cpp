@@ -14,7 +14,8 @@ class StagingTest : public ::testing::Test {
     NullHost host_;
     const nixl_host_v1 table_ = host_.table();
     BackendRegistry registry_{table_};
-    RegionTable regions_{registry_};
+    DeviceMemory gpus_{{false, 0}};
+    RegionTable regions_{registry_, gpus_};
     StagingPool pool_{regions_, 1u << 20};
 };
 

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// The backend for GPU memory: to and from page-locked host memory, within a GPU and between GPUs.
+// This file puts it behind the plug-in ABI; queue.h is the work of a queue.
+#include <iterator>
+#include <memory>
+#include <string>
+
+#include <nixl/sdk/error_text.hpp>
+#include <nixl/sdk/table.hpp>
+
+#include "queue.h"
+
+namespace nixl::core::cuda {
+namespace {
+
+nixl_status report(const Error& error, nixl_error_text* out) {
+    const std::string hint = error.hint.empty() ? std::string() : " (" + error.hint + ")";
+    return sdk::fail(out, static_cast<nixl_status>(error.code), error.detail, "%s%s",
+                     error.message.c_str(), hint.c_str());
+}
+
+// First guesses, for Hopper on PCIe 5 with NVLink; the router measures.
+constexpr double COPY_NS = 7'000.0, LINK = 55.0, PEER_LINK = 390.0, MEMORY = 2'000.0;
+constexpr nixl_kind_pair pair(uint16_t source, uint16_t target, double rate, uint32_t flags = 0) {
+    return {source, target, flags, COPY_NS, rate};
+}
+constexpr uint16_t PINNED = NIXL_KIND_PINNED, DEVICE = NIXL_KIND_DEVICE,
+                   MANAGED = NIXL_KIND_MANAGED;
+constexpr nixl_kind_pair PAIRS[] = {
+    pair(PINNED, DEVICE, LINK),       pair(DEVICE, PINNED, LINK),
+    pair(PINNED, MANAGED, LINK),      pair(MANAGED, PINNED, LINK),
+    pair(DEVICE, MANAGED, PEER_LINK), pair(MANAGED, DEVICE, PEER_LINK),
+    pair(DEVICE, DEVICE, PEER_LINK),  pair(DEVICE, DEVICE, MEMORY, NIXL_PAIR_SAME_DEVICE),
+    pair(MANAGED, MANAGED, LINK),
+};
+
+Result<const CudaDriver*> driver_for(const sdk::Host& host) {
+    return cuda_driver(
+        {host.text("enable_gpu") != "false", static_cast<uint32_t>(host.number("sim_gpus", 0))});
+}
+
+class Cuda {
+  public:
+    static constexpr const char* NAME = "cuda";
+
+    using Registration = Region; // what batches bring back
+
+    class Queue : public cuda::Queue {
+      public:
+        Queue(Cuda& owner, uint32_t, void* host_queue)
+            : cuda::Queue(owner.host_, *owner.gpus_, host_queue) {}
+    };
+
+    static nixl_status probe(const sdk::Host& host, nixl_caps* out, nixl_error_text* error) {
+        // Also where it cannot work: the reason is then told with every path that it would serve.
+        out->pairs = PAIRS;
+        out->pair_count = static_cast<uint32_t>(std::size(PAIRS));
+        const auto driver = driver_for(host);
+        if (!driver)
+            return report(driver.error(), error);
+        // Completed elements are over on the GPU: nothing of them can come later.
+        out->flags = NIXL_CAP_SELF_DRIVEN | NIXL_CAP_CANCEL_FENCES;
+        if (driver.value()->simulated)
+            out->flags |= NIXL_CAP_SIMULATED;
+        out->detail = driver.value()->simulated ? "simulated, copy engines" : "copy engines";
+        return NIXL_OK;
+    }
+
+    explicit Cuda(const sdk::Host& host) : host_(host) {}
+
+    nixl_status open(nixl_error_text* error) {
+        const auto driver = driver_for(host_);
+        if (!driver)
+            return report(driver.error(), error);
+        gpus_ = std::make_unique<Gpus>(*driver.value());
+        pinned_ = std::make_unique<PinnedRanges>(*gpus_);
+        return NIXL_OK;
+    }
+
+    nixl_status attach(const nixl_region_desc& desc, std::unique_ptr<Registration>* out,
+                       nixl_error_text* error) {
+        auto made = std::make_unique<Registration>();
+        made->address = desc.address;
+        made->bytes = desc.bytes;
+        if (desc.kind == NIXL_KIND_PINNED) {
+            auto seams = pinned_->add(desc.address, desc.bytes);
+            if (!seams)
+                return report(seams.error(), error);
+            made->seams = std::move(seams).value();
+            made->pinned = pinned_.get();
+        } else if (desc.kind == NIXL_KIND_DEVICE || desc.kind == NIXL_KIND_MANAGED) {
+            const auto gpu = gpus_->use(desc.device);
+            if (!gpu)
+                return report(gpu.error(), error);
+            made->gpu = gpu.value();
+        } else {
+            return sdk::fail(error, NIXL_UNSUPPORTED, 0,
+                             "GPUs reach page-locked host memory and GPU memory only");
+        }
+        *out = std::move(made);
+        return NIXL_OK;
+    }
+
+  private:
+    const sdk::Host host_;
+    std::unique_ptr<Gpus> gpus_;
+    std::unique_ptr<PinnedRanges> pinned_; // after gpus_, whose contexts it needs to its end
+};
+
+} // namespace
+} // namespace nixl::core::cuda
+
+extern "C" nixl_status nixl_backend_entry_cuda(const nixl_host_v1* host, nixl_backend_v1* out) {
+    return nixl::sdk::fill_table<nixl::core::cuda::Cuda>(host, out);
+}

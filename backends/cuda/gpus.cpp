@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gpus.h"
+
+namespace nixl::core::cuda {
+
+Result<Gpu*> Gpus::use(int number) {
+    NIXL_ASSIGN_OR_RETURN(const Context context, devices_.context(number));
+    const auto slot = static_cast<uint32_t>(number);
+    if (slot >= MAX_GPUS)
+        return Error(Code::UNSUPPORTED, "GPU " + std::to_string(number) + " is one too many: " +
+                                            std::to_string(MAX_GPUS) + " can be used");
+    const MutexLock lock(mutex_);
+    auto& gpu = owned_[slot];
+    if (gpu != nullptr)
+        return gpu.get();
+    gpu = std::make_unique<Gpu>(driver(), number, context);
+    for (const auto& other : owned_)
+        if (other != nullptr && other != gpu) {
+            enable_access(*gpu, *other);
+            enable_access(*other, *gpu);
+        }
+    in_use_[slot].store(gpu.get());
+    return gpu.get();
+}
+
+Gpu* Gpus::with(Context context) const noexcept {
+    for (const auto& slot : in_use_) {
+        // acquire: pairs with use().
+        Gpu* const gpu = slot.load(std::memory_order_acquire);
+        if (gpu != nullptr && gpu->context == context)
+            return gpu;
+    }
+    return nullptr;
+}
+
+/// Without it the driver stages copies between the two; that it is so is no error.
+void Gpus::enable_access(const Gpu& from, const Gpu& to) const noexcept {
+    const Calls& call = driver().call;
+    int can = 0;
+    if (call.device_can_access(&can, from.number, to.number) != CuResult::SUCCESS || can == 0)
+        return;
+    const CudaScope scope(driver(), from.context);
+    (void)call.peer_enable(to.context, 0); // also when it was enabled already
+}
+
+} // namespace nixl::core::cuda

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// The GPUs that one open cuda backend works with.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+
+#include "platform/cuda_devices.h"
+
+namespace nixl::core::cuda {
+
+/// One GPU in use.
+struct Gpu {
+    Gpu(const CudaDriver& its_driver, int its_number, Context its_context) noexcept
+        : driver(its_driver), number(its_number), context(its_context) {}
+
+    const CudaDriver& driver;
+    const int number;
+    const Context context;
+
+    /// The result that ended it, once there was one: nothing more is asked of it then.
+    std::atomic<int32_t> fault{0};
+
+    [[nodiscard]] bool is_lost() const noexcept {
+        return fault.load(std::memory_order_relaxed) != 0; // relaxed: the driver says so, too
+    }
+    /// Notes `result` if it is one after which nothing works any more.
+    void note(CuResult result) noexcept {
+        if (is_device_lost(result))
+            fault.store(static_cast<int32_t>(result), std::memory_order_relaxed);
+    }
+};
+
+/// Threads: any thread. A GPU that was used once stays until the end, so pointers stay valid.
+class Gpus {
+  public:
+    static constexpr uint32_t MAX_GPUS = 64;
+
+    explicit Gpus(const CudaDriver& driver) : devices_(driver) {}
+
+    [[nodiscard]] const CudaDriver& driver() const noexcept { return devices_.driver(); }
+
+    /// At the first call for a GPU, those that are in use and it are let into each other's memory,
+    /// where the machine can. Control path.
+    /// Errors: NOT_FOUND there is no such GPU; the driver's.
+    Result<Gpu*> use(int number) EXCLUDES(mutex_);
+
+    /// The GPU whose context this is; nullptr: none that is in use. Lock-free.
+    [[nodiscard]] Gpu* with(Context context) const noexcept;
+
+  private:
+    void enable_access(const Gpu& from, const Gpu& to) const noexcept;
+
+    CudaDevices devices_;
+    Mutex mutex_;
+    std::array<std::unique_ptr<Gpu>, MAX_GPUS> owned_ GUARDED_BY(mutex_);
+    std::array<std::atomic<Gpu*>, MAX_GPUS> in_use_{};
+};
+
+} // namespace nixl::core::cuda

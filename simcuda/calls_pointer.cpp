@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is known of an address.
+#include "call.h"
+
+namespace nixl::simcuda {
+namespace {
+
+template <typename Value> void put(void* out, Value value) { *static_cast<Value*>(out) = value; }
+
+/// An address that is unknown has zeros, as in the real call for several attributes.
+CuResult put_attribute(void* out, PointerAttribute which, const Range* range, Address address) {
+    const bool known = range != nullptr;
+    const bool host_reaches = known && !range->is_device_only();
+    switch (which) {
+    case PointerAttribute::CONTEXT:
+        put<Context>(out, known ? range->context : nullptr);
+        return CuResult::SUCCESS;
+    case PointerAttribute::MEMORY_TYPE:
+        put<uint32_t>(out, !known             ? MEMORY_UNKNOWN
+                           : range->is_host() ? MEMORY_HOST
+                                              : MEMORY_DEVICE);
+        return CuResult::SUCCESS;
+    case PointerAttribute::DEVICE_POINTER:
+        put<Address>(out, known ? address : 0);
+        return CuResult::SUCCESS;
+    case PointerAttribute::HOST_POINTER:
+        put<void*>(out, host_reaches ? reinterpret_cast<void*>(address) : nullptr);
+        return CuResult::SUCCESS;
+    case PointerAttribute::BUFFER_ID:
+        put<uint64_t>(out, known ? range->id : 0);
+        return CuResult::SUCCESS;
+    case PointerAttribute::IS_MANAGED:
+        put<uint32_t>(out, known && range->sort == Sort::MANAGED ? 1 : 0);
+        return CuResult::SUCCESS;
+    case PointerAttribute::DEVICE_ORDINAL:
+        put<int>(out, known ? range->gpu->ordinal : 0);
+        return CuResult::SUCCESS;
+    case PointerAttribute::RANGE_START:
+        put<Address>(out, known ? range->start : 0);
+        return CuResult::SUCCESS;
+    case PointerAttribute::RANGE_BYTES:
+        put<size_t>(out, known ? range->bytes : 0);
+        return CuResult::SUCCESS;
+    }
+    return CuResult::INVALID_VALUE;
+}
+
+} // namespace
+
+/// Needs no context; but in one that has faulted it gives the fault, like any other call.
+extern "C" CuResult cuPointerGetAttributes(unsigned count, PointerAttribute* which, void** out,
+                                           Address address) {
+    return in_driver([&](Call& call) {
+        if (count == 0 || which == nullptr || out == nullptr)
+            return CuResult::INVALID_VALUE;
+        if (!context_stack().empty())
+            if (const CuResult fault = enter_context(call); fault != CuResult::SUCCESS)
+                return fault;
+        const Range* const range = call.driver.memory.at(address);
+        for (unsigned i = 0; i < count; ++i)
+            if (out[i] == nullptr ||
+                put_attribute(out[i], which[i], range, address) != CuResult::SUCCESS)
+                return CuResult::INVALID_VALUE;
+        return CuResult::SUCCESS;
+    });
+}
+
+} // namespace nixl::simcuda

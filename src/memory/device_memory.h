@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// GPU memory of this process: allocating it, and finding out whose an address is.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/annotations.h"
+#include "platform/cuda_devices.h"
+#include "platform/system.h"
+
+namespace nixl::core {
+
+/// Loads the driver at its first use. Kinds are NIXL_KIND_DEVICE and NIXL_KIND_MANAGED.
+///
+/// Threads: any thread.
+class DeviceMemory {
+  public:
+    explicit DeviceMemory(GpuChoice choice) : choice_(choice) {}
+
+    /// Zeroed. `bytes`: at least 1. `device`: -1 is the first GPU; it is filled in.
+    /// Errors: NO_MEMORY with the bytes asked for, free and in all; NOT_FOUND there is no such GPU;
+    /// UNSUPPORTED there is no driver.
+    Result<uintptr_t> allocate(uint64_t bytes, uint32_t kind, int32_t* device);
+    void free(uintptr_t address, int32_t device) noexcept;
+
+    /// Fills in the device of a range that the program calls memory of this kind; where it gave
+    /// one, it has to be that.
+    /// Errors: INVALID_ARGUMENT it is other memory, of another GPU, or not all of one allocation.
+    Result<void> check(uintptr_t address, uint64_t bytes, uint32_t kind, int32_t* device);
+
+    /// Whether this is memory that the CPU cannot touch. False while no driver is loaded.
+    [[nodiscard]] bool hides(uintptr_t address) noexcept EXCLUDES(mutex_);
+
+    /// What a GPU has and what is free of it.
+    Result<MemoryFigures> figures(int32_t device);
+
+  private:
+    Result<CudaDevices*> devices() EXCLUDES(mutex_);
+
+    const GpuChoice choice_;
+    Mutex mutex_;
+    std::unique_ptr<CudaDevices> devices_ GUARDED_BY(mutex_);
+};
+
+} // namespace nixl::core

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""GPU memory, on simulated GPUs: each test in a process of its own, since a driver is loaded once."""
+
+import unittest
+
+from support import child
+
+PROLOGUE = """
+import os, nixl
+data = bytearray(os.urandom(3000001))
+back = bytearray(len(data))
+"""
+
+
+def simulated_gpus():
+    done = child("import nixl; print(nixl.get_device_count())", env={"NIXL_SIM_GPUS": "2"})
+    return int(done.stdout)
+
+
+@unittest.skipIf(simulated_gpus() == 0, "the simulated GPU driver is not installed")
+class Gpu(unittest.TestCase):
+    def run_code(self, code, **environment):
+        """What the code prints, line by line."""
+        done = child(PROLOGUE + code, env=dict({"NIXL_SIM_GPUS": "2"}, **environment))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout.split("\n")[:-1]
+
+    def test_data_travels_over_both_gpus_and_back(self):
+        """Proves: S-073 S-076 S-077 S-085 C-15"""
+        lines = self.run_code("""
+nixl.initialize(enable_gpu=True)
+first = nixl.Buffer.allocate_device(size=len(data))
+second = nixl.Buffer.allocate_device(size=len(data), device_id=1)
+print(first.device, second.device, first.size)
+for source, target in ((data, first), (first, second), (second, back)):
+    transfer = nixl.transfer(src=source, dst=target)
+    print(transfer.status.name, transfer.path)
+print(back == data)
+""")
+        self.assertEqual(lines, ["cuda:0 cuda:1 3000001", "SUCCESS memcpy+cuda", "SUCCESS cuda",
+                                 "SUCCESS cuda+memcpy", "True"])
+
+    def test_pinned_memory_goes_directly(self):
+        """Proves: S-075 S-085"""
+        lines = self.run_code("""
+pinned = nixl.Buffer.from_host(data, pinned=True)
+gpu = nixl.Buffer.allocate_device(size=len(data))
+print(nixl.transfer(src=pinned, dst=gpu).path)
+into = nixl.Buffer.from_host(back, pinned=True)
+print(nixl.transfer(src=gpu, dst=into).path, back == data)
+""")
+        self.assertEqual(lines, ["cuda", "cuda True"])
+
+    def test_new_memory_is_zeroed_and_has_the_default_size(self):
+        """Proves: C-24 S-077"""
+        lines = self.run_code("""
+gpu = nixl.Buffer.allocate_device()
+back = bytearray(b"x" * gpu.size)
+nixl.transfer(src=gpu, dst=back)
+print(gpu.size, back.count(0))
+""")
+        self.assertEqual(lines, ["%d %d" % (4 << 20, 4 << 20)])
+
+    def test_files_and_gpus(self):
+        """Proves: S-073 S-098"""
+        lines = self.run_code("""
+import tempfile
+gpu = nixl.Buffer.allocate_device(size=len(data))
+other = nixl.Buffer.allocate_device(size=len(data), device_id=1)
+nixl.transfer(src=data, dst=gpu)
+with tempfile.TemporaryDirectory() as folder:
+    store = nixl.FileBackend(folder)
+    store.write("model.bin", gpu)
+    print(store.read("model.bin") == data)
+    store.read("model.bin", into=other)
+nixl.transfer(src=other, dst=back)
+print(back == data)
+""")
+        self.assertEqual(lines, ["True", "True"])
+
+    def test_memory_figures_follow_what_is_allocated_and_freed(self):
+        """Proves: S-062 S-063 S-065 C-22"""
+        lines = self.run_code("""
+total, free = nixl.get_total_memory(device_id=1), nixl.get_free_memory(device_id=1)
+gpu = nixl.Buffer.allocate_device(size=1 << 30, device_id=1)
+print(total - (16 << 30), free - nixl.get_free_memory(device_id=1) >= 1 << 30)
+gpu.free()
+nixl.gc()
+print(nixl.get_free_memory(device_id=1) == free, nixl.get_total_memory() != total)
+""")
+        self.assertEqual(lines, ["0 True", "True True"])
+
+    def test_out_of_memory_says_what_was_asked_for_and_what_is_left(self):
+        """Proves: S-226"""
+        lines = self.run_code("""
+try:
+    nixl.Buffer.allocate_device(size=1 << 40)
+except nixl.OutOfMemoryError as error:
+    print(isinstance(error, MemoryError), error)
+print(nixl.Buffer.allocate_device(size=100).size)
+""")
+        for part in ("True", "CUDA out of memory", str(1 << 40), str(16 << 30), "MemoryPool"):
+            self.assertIn(part, lines[0])
+        self.assertEqual(lines[1], "100")
+
+    def test_gpu_that_is_not_there(self):
+        """Proves: S-063 S-076"""
+        lines = self.run_code("""
+for ask in (lambda: nixl.Buffer.allocate_device(size=1, device_id=2),
+            lambda: nixl.get_free_memory(device_id=2)):
+    try:
+        ask()
+    except nixl.NIXLError as error:
+        print(error)
+""")
+        self.assertEqual(len(lines), 2)
+        for line in lines:
+            self.assertIn("GPU 2", line)
+            self.assertIn("sees 2", line)
+
+    def test_visible_devices_are_honoured(self):
+        """Proves: S-061"""
+        for visible, count in (("1", 1), ("0,1", 2), ("", 0), ("-1", 0)):
+            with self.subTest(visible=visible):
+                lines = self.run_code("print(nixl.get_device_count())",
+                                      CUDA_VISIBLE_DEVICES=visible)
+                self.assertEqual(lines, [str(count)])
+
+    def test_gpus_that_are_switched_off(self):
+        """Proves: C-15 S-061"""
+        lines = self.run_code("""
+print(nixl.get_device_count())
+try:
+    nixl.Buffer.allocate_device(size=1)
+except nixl.NIXLError as error:
+    print(error)
+nixl.transfer(src=data, dst=back)
+print(back == data)
+""", NIXL_ENABLE_GPU="false", NIXL_SIM_GPUS="0")
+        self.assertEqual((lines[0], lines[2]), ("0", "True"))
+        self.assertIn("enable_gpu=false", lines[1])
+
+    def test_memory_that_the_cpu_cannot_see_is_not_shown(self):
+        """Proves: S-076"""
+        lines = self.run_code("""
+gpu = nixl.Buffer.allocate_device(size=8)
+for look in (gpu.tobytes, lambda: gpu.__array_interface__):
+    try:
+        look()
+    except nixl.NIXLError as error:
+        print(error)
+print(gpu.__cuda_array_interface__["data"][0] != 0)
+""")
+        self.assertEqual(len(lines), 3)
+        self.assertIn("cannot be read by the CPU", lines[0])
+        self.assertEqual(lines[2], "True")
+
+    def test_forked_child_is_told_why_it_cannot_use_gpus(self):
+        """Proves: S-094"""
+        lines = self.run_code("""
+import sys
+gpu = nixl.Buffer.allocate_device(size=8)
+if os.fork() == 0:
+    try:
+        nixl.Buffer.allocate_device(size=8)
+    except nixl.NIXLError as error:
+        print(error)
+    sys.stdout.flush()
+    os._exit(0)
+os.wait()
+""")
+        self.assertEqual(len(lines), 1)
+        self.assertIn("forked", lines[0])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+// The cuda backend beside what the kit asks of every backend: page-locking, streams of the caller,
+// sleeping through long copies. Over the simulated driver, or the machine's with NIXL_TEST_GPU.
+#include <gtest/gtest.h>
+
+#include "backends/builtin.h"
+#include "tests/support/gpu_memory.h"
+#include "tests/unit/backends/queue_rig.h"
+
+namespace nixl::test::host_queues {
+namespace {
+
+using core::CudaScope;
+using core::cuda::Address;
+using core::cuda::Context;
+using core::cuda::CuResult;
+using core::cuda::Stream;
+
+constexpr uint64_t PAGE = 4096;
+
+class CudaBackend : public ::testing::Test {
+  protected:
+    void SetUp() override {
+        if (const std::string refusal = gpu_refusal(); !refusal.empty())
+            GTEST_SKIP() << refusal;
+        for (const auto& [key, value] : test_gpu_settings())
+            host.set(key, value);
+        table = load(nixl_backend_entry_cuda, host);
+        ASSERT_EQ(table.open(table.self, host.table(), &instance, nullptr), NIXL_OK);
+        ASSERT_EQ(table.queue_open(instance, 0, this, &queue, nullptr), NIXL_OK);
+    }
+    void TearDown() override {
+        if (instance == nullptr)
+            return;
+        table.queue_close(queue);
+        for (void* registration : registrations)
+            table.detach(instance, registration);
+        table.close(instance);
+    }
+
+    nixl_status attach(uint32_t kind, uint64_t address, uint64_t bytes, int device,
+                       nixl_region* out) {
+        nixl_region_desc desc{};
+        desc.struct_size = sizeof desc;
+        desc.kind = kind;
+        desc.address = address;
+        desc.bytes = bytes;
+        desc.device = device;
+        desc.fd = -1;
+        char text[512] = "";
+        nixl_error_text error{text, sizeof text, 0, 0};
+        const nixl_status status = table.attach(instance, &desc, &out->registration, &error);
+        out->base = reinterpret_cast<void*>(address);
+        why = text;
+        if (status == NIXL_OK)
+            registrations.push_back(out->registration);
+        return status;
+    }
+    nixl_region pinned(const Bytes& bytes, uint64_t offset, uint64_t length) {
+        nixl_region region{};
+        EXPECT_EQ(attach(NIXL_KIND_PINNED, reinterpret_cast<uintptr_t>(bytes.data()) + offset,
+                         length, -1, &region),
+                  NIXL_OK)
+            << why;
+        return region;
+    }
+    nixl_region on_gpu(const GpuMemory& memory, uint64_t bytes) {
+        nixl_region region{};
+        EXPECT_EQ(attach(NIXL_KIND_DEVICE, memory.address(), bytes, memory.device(), &region),
+                  NIXL_OK)
+            << why;
+        return region;
+    }
+    /// Copies `bytes` from the start of one region to that of the other.
+    nixl_status copy(nixl_region from, nixl_region to, uint64_t bytes, void* stream = nullptr) {
+        submit(from, to, bytes, stream);
+        return finished();
+    }
+    void submit(nixl_region from, nixl_region to, uint64_t bytes, void* stream = nullptr) {
+        pair = {from, to};
+        run = single(0, 0, bytes);
+        nixl_batch batch{};
+        batch.struct_size = sizeof batch;
+        batch.pair_count = batch.run_count = batch.element_count = 1;
+        batch.pairs = &pair;
+        batch.runs = &run;
+        batch.stream = stream;
+        batch.tag = 1;
+        EXPECT_EQ(table.submit(queue, &batch), 1u);
+    }
+    nixl_status finished() {
+        const auto end = std::chrono::steady_clock::now() + PATIENCE;
+        nixl_completion entry{};
+        while (table.poll(queue, &entry, 1) == 0)
+            if (std::chrono::steady_clock::now() > end)
+                return NIXL_TIMED_OUT;
+        return entry.status;
+    }
+
+    FakeHost host{1};
+    nixl_backend_v1 table{};
+    void *instance = nullptr, *queue = nullptr;
+    std::vector<void*> registrations;
+    nixl_region_pair pair{};
+    nixl_run run{};
+    std::string why;
+};
+
+// The driver refuses a page twice, and a copy across two registrations.
+TEST_F(CudaBackend, BuffersThatSharePages_arePageLockedAndCopiedWhole) {
+    constexpr uint64_t BYTES = 16 * PAGE;
+    const Bytes content = random_bytes(BYTES, 1);
+    const GpuMemory memory(BYTES, NIXL_KIND_DEVICE, 0);
+    const nixl_region target = on_gpu(memory, BYTES);
+    const nixl_region middle = pinned(content, 5 * PAGE + 10, 2 * PAGE);
+    const nixl_region within = pinned(content, 5 * PAGE + 20, 100);
+    const nixl_region whole = pinned(content, 0, BYTES);
+
+    for (const nixl_region& source : {middle, within}) {
+        const auto* const first = static_cast<const unsigned char*>(source.base);
+        ASSERT_EQ(copy(source, target, 100), NIXL_OK);
+        EXPECT_EQ(memory.read(0, 100), Bytes(first, first + 100));
+    }
+    ASSERT_EQ(copy(whole, target, BYTES), NIXL_OK);
+    EXPECT_EQ(memory.read(0, BYTES), content);
+}
+
+TEST_F(CudaBackend, MemoryThatTheProgramPageLocked_isTakenAsItIs) {
+    constexpr uint64_t BYTES = 4 * PAGE;
+    const auto& call = test_driver().call;
+    const GpuMemory memory(BYTES, NIXL_KIND_DEVICE, 0); // keeps a context
+    Context context = nullptr;
+    ASSERT_EQ(call.context_retain(&context, 0), CuResult::SUCCESS);
+    void* locked = nullptr;
+    {
+        const CudaScope scope(test_driver(), context);
+        ASSERT_EQ(call.host_alloc(&locked, BYTES, 0), CuResult::SUCCESS);
+    }
+    const Bytes content = random_bytes(BYTES, 2);
+    std::copy(content.begin(), content.end(), static_cast<unsigned char*>(locked));
+    nixl_region source{};
+    ASSERT_EQ(attach(NIXL_KIND_PINNED, reinterpret_cast<uintptr_t>(locked), BYTES, -1, &source),
+              NIXL_OK)
+        << why;
+
+    ASSERT_EQ(copy(source, on_gpu(memory, BYTES), BYTES), NIXL_OK);
+    EXPECT_EQ(memory.read(0, BYTES), content);
+
+    table.detach(instance, source.registration);
+    registrations.erase(registrations.begin());
+    const CudaScope scope(test_driver(), context);
+    EXPECT_EQ(call.host_free(locked), CuResult::SUCCESS) << "it was given back by the library";
+    (void)call.context_release(0);
+}
+
+TEST_F(CudaBackend, StreamOfTheCaller_isWaitedFor) {
+    constexpr uint64_t BYTES = 1 << 20;
+    const auto& call = test_driver().call;
+    const GpuMemory first(BYTES, NIXL_KIND_DEVICE, 0), second(BYTES, NIXL_KIND_DEVICE, 0);
+    const GpuMemory elsewhere(BYTES, NIXL_KIND_DEVICE, 1);
+    const nixl_region source = on_gpu(first, BYTES), target = on_gpu(second, BYTES);
+    (void)on_gpu(elsewhere, BYTES); // its GPU is in use
+    for (const int device : {0, 1}) {
+        Context context = nullptr;
+        Stream stream = nullptr;
+        const int number = device % static_cast<int>(test_driver().devices);
+        ASSERT_EQ(call.context_retain(&context, number), CuResult::SUCCESS);
+        const CudaScope scope(test_driver(), context);
+        ASSERT_EQ(call.stream_create(&stream, core::cuda::STREAM_NON_BLOCKING, 0),
+                  CuResult::SUCCESS);
+        std::atomic<bool> is_open{false};
+        ASSERT_EQ(call.stream_callback(
+                      stream,
+                      [](Stream, CuResult, void* gate) {
+                          while (!static_cast<std::atomic<bool>*>(gate)->load())
+                              std::this_thread::yield();
+                      },
+                      &is_open, 0),
+                  CuResult::SUCCESS);
+        submit(source, target, BYTES, stream);
+        nixl_completion entry{};
+        for (int look = 0; look < 100; ++look)
+            ASSERT_EQ(table.poll(queue, &entry, 1), 0u) << "it did not wait for the stream";
+        is_open = true;
+        EXPECT_EQ(finished(), NIXL_OK);
+        EXPECT_EQ(call.stream_destroy(stream), CuResult::SUCCESS);
+        (void)call.context_release(number);
+    }
+}
+
+TEST_F(CudaBackend, WhatItCannotReach_isRefusedWithTheReason) {
+    nixl_region region{};
+    EXPECT_EQ(attach(NIXL_KIND_HOST, 4096, 1, -1, &region), NIXL_UNSUPPORTED);
+    EXPECT_NE(why.find("page-locked host memory"), std::string::npos) << why;
+    EXPECT_EQ(attach(NIXL_KIND_DEVICE, 4096, 1, 63, &region), NIXL_NOT_FOUND);
+    EXPECT_NE(why.find("there is no GPU 63"), std::string::npos) << why;
+}
+
+TEST_F(CudaBackend, NothingUnderWay_isNoHelp) {
+    EXPECT_EQ(table.assist(queue), 0);
+    const Bytes content(PAGE);
+    const GpuMemory memory(PAGE, NIXL_KIND_DEVICE, 0);
+    EXPECT_EQ(copy(pinned(content, 0, PAGE), on_gpu(memory, PAGE), PAGE), NIXL_OK);
+    EXPECT_EQ(table.assist(queue), 0);
+}
+
+} // namespace
+} // namespace nixl::test::host_queues
