@@ -3,7 +3,8 @@
 """Runs measurements: each is a program of its own under tests/perf, named by its subject.
 
 Builds into build/ first. Arguments after the subject go to the program. Results are kept in
-build/bench/ with their date and machine; --write makes docs/performance/host.md of the last ones.
+build/bench/ with their date and machine; --write makes the pages of docs/performance of the last
+ones.
 """
 import argparse
 import glob
@@ -16,7 +17,8 @@ import tree
 
 FOLDER = os.path.join(tree.ROOT, "tests", "perf")
 KEPT = os.path.join(tree.ROOT, "build", "bench")
-PAGE = os.path.join(tree.ROOT, "docs", "performance", "host.md")
+PAGES = os.path.join(tree.ROOT, "docs", "performance")
+GPU_SUBJECTS = ("gpu",)
 PREFIX = "bench_"
 
 
@@ -44,14 +46,13 @@ def machine_of(kept):
     return line % kept["machine"]
 
 
-def page():
-    """The page: one table per subject, targets beside figures."""
+def page(title, results):
+    """One table per subject, targets beside figures."""
     parts = [
-        "# Performance on a machine without a GPU\n",
+        "# %s\n" % title,
         "Written by `./dev bench --write` from the last run of each subject. A figure is a ratio to"
         "\na raw baseline or a peer of the same run.\n",
     ]
-    results = last_results()
     machines = {machine_of(kept) for kept in results.values()}
     if len(machines) == 1:
         parts.append("Machine: %s.\n" % machines.pop())
@@ -69,13 +70,25 @@ def page():
     return "\n".join(parts)
 
 
+def write_pages():
+    kept = last_results()
+    on_gpus = {name: kept.pop(name) for name in GPU_SUBJECTS if name in kept}
+    for name, title, results in (("host.md", "Performance on a machine without a GPU", kept),
+                                 ("gpu.md", "Performance on GPUs", on_gpus)):
+        if results:
+            os.makedirs(PAGES, exist_ok=True)
+            with open(os.path.join(PAGES, name), "w") as file:
+                file.write(page(title, results))
+            print("wrote docs/performance/" + name)
+
+
 def main():
     parser = argparse.ArgumentParser(
         prog="./dev bench",
         description=__doc__.split("\n")[0],
         epilog="subjects: %s; without one, all of them" % " ".join(subjects()),
     )
-    parser.add_argument("--write", action="store_true", help="write docs/performance/host.md")
+    parser.add_argument("--write", action="store_true", help="write the pages of docs/performance")
     parser.add_argument(
         "subject", nargs="?", help='what to measure; "none": nothing, to --write what was kept'
     )
@@ -97,10 +110,7 @@ def main():
         command = [sys.executable, os.path.join(FOLDER, PREFIX + name + ".py")] + arguments.rest
         worst = max(worst, subprocess.run(command, cwd=tree.ROOT).returncode)
     if arguments.write:
-        os.makedirs(os.path.dirname(PAGE), exist_ok=True)
-        with open(PAGE, "w") as file:
-            file.write(page())
-        print("wrote docs/performance/host.md")
+        write_pages()
     return worst
 
 

@@ -68,7 +68,8 @@ class Kept(unittest.TestCase):
 
         self.assertEqual([(row["work"], row["figure"]) for row in self.kept()["rows"]],
                          [("read", "3"), ("write", "2")])
-        self.assertRegex(bench.page(), r": about; read again on \d{4}-\d\d-\d\d\.")
+        self.assertRegex(bench.page("Title", bench.last_results()),
+                         r": about; read again on \d{4}-\d\d-\d\d\.")
 
     def test_partial_run_without_a_whole_one_of_its_sort_is_not_kept_and_says_so(self):
         said = self.measure("--only", "read")
@@ -85,7 +86,7 @@ class Kept(unittest.TestCase):
         self.keep("copies", machine=ONE)
         self.keep("files", machine=ONE)
 
-        page = bench.page()
+        page = bench.page("Title", bench.last_results())
 
         self.assertEqual(page.count("Machine: X, 2 CPUs, 24 GiB, Linux 6.1, ext4.\n"), 1)
         self.assertLess(page.index("Machine: "), page.index("## Copies"))
@@ -95,7 +96,7 @@ class Kept(unittest.TestCase):
         self.keep("files", machine=dict(ONE, file_system="tmpfs"))
         self.keep("hot")  # of a version that did not note it
 
-        page = bench.page()
+        page = bench.page("Title", bench.last_results())
 
         self.assertIn("2026-01-02: about.\n\nMachine: X, 2 CPUs, 24 GiB, Linux 6.1, ext4.\n", page)
         self.assertIn("Linux 6.1, tmpfs.\n", page)
@@ -103,7 +104,7 @@ class Kept(unittest.TestCase):
         self.assertEqual(page.count("Machine: "), 3)
 
     def test_page_of_nothing_names_no_machine(self):
-        self.assertNotIn("Machine", bench.page())
+        self.assertNotIn("Machine", bench.page("Title", bench.last_results()))
 
 
 class FileSystem(unittest.TestCase):

@@ -83,11 +83,12 @@ class Cuda {
         made->address = desc.address;
         made->bytes = desc.bytes;
         if (desc.kind == NIXL_KIND_PINNED) {
-            auto seams = pinned_->add(desc.address, desc.bytes);
-            if (!seams)
-                return report(seams.error(), error);
-            made->seams = std::move(seams).value();
-            made->pinned = pinned_.get();
+            const bool read_only = (desc.flags & NIXL_REGION_READ_ONLY) != 0;
+            auto added = pinned_->add(desc.address, desc.bytes, read_only);
+            if (!added)
+                return report(added.error(), error);
+            made->seams = std::move(added.value().seams);
+            made->pinned = added.value().is_ours ? pinned_.get() : nullptr;
         } else if (desc.kind == NIXL_KIND_DEVICE || desc.kind == NIXL_KIND_MANAGED) {
             const auto gpu = gpus_->use(desc.device);
             if (!gpu)

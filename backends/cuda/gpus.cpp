@@ -23,6 +23,20 @@ Result<Gpu*> Gpus::use(int number) {
     return gpu.get();
 }
 
+Result<Gpu*> Gpus::any() {
+    for (const auto& slot : in_use_) {
+        Gpu* const gpu = slot.load(std::memory_order_acquire); // pairs with use()
+        if (gpu != nullptr && !gpu->is_lost())
+            return gpu;
+    }
+    Context current = nullptr;
+    Device number = 0;
+    if (driver().call.context_current(&current) != CuResult::SUCCESS || current == nullptr ||
+        driver().call.context_device(&number) != CuResult::SUCCESS)
+        number = 0;
+    return use(number);
+}
+
 Gpu* Gpus::with(Context context) const noexcept {
     for (const auto& slot : in_use_) {
         // acquire: pairs with use().

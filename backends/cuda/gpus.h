@@ -47,6 +47,9 @@ class Gpus {
     /// Errors: NOT_FOUND there is no such GPU; the driver's.
     Result<Gpu*> use(int number) EXCLUDES(mutex_);
 
+    /// One that is in use; else the one whose context is current on this thread, or the first.
+    Result<Gpu*> any();
+
     /// The GPU whose context this is; nullptr: none that is in use. Lock-free.
     [[nodiscard]] Gpu* with(Context context) const noexcept;
 

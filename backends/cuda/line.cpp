@@ -14,8 +14,6 @@ CuResult Line::open() noexcept {
     CuResult result = call.stream_create(&stream_, STREAM_NON_BLOCKING, greatest);
     if (result == CuResult::SUCCESS)
         result = call.stream_create(&alarm_, STREAM_NON_BLOCKING, greatest);
-    if (result == CuResult::SUCCESS)
-        result = call.event_create(&joined_, EVENT_DISABLE_TIMING);
     for (Flight& flight : flights_)
         if (result == CuResult::SUCCESS)
             result = call.event_create(&flight.done, EVENT_DISABLE_TIMING);
@@ -30,57 +28,51 @@ Line::~Line() {
             (void)call.stream_synchronize(stream);
             (void)call.stream_destroy(stream);
         }
-    if (joined_ != nullptr)
-        (void)call.event_destroy(joined_);
     for (const Flight& flight : flights_)
         if (flight.done != nullptr)
             (void)call.event_destroy(flight.done);
 }
 
-CuResult Line::wait_for(Stream other, const Gpus& gpus) noexcept {
-    const Calls& call = gpu_.driver.call;
-    Context owner = nullptr;
-    if (const CuResult known = call.stream_context(other, &owner); known != CuResult::SUCCESS)
-        return known;
-    if (owner == gpu_.context) {
-        const CuResult recorded = call.event_record(joined_, other);
-        return recorded == CuResult::SUCCESS ? call.stream_wait_event(stream_, joined_, 0)
-                                             : recorded;
-    }
-    // An event belongs to the GPU of the stream that records it.
-    const Gpu* const theirs = gpus.with(owner);
-    if (theirs == nullptr)
-        return CuResult::INVALID_CONTEXT;
-    const CudaScope scope(theirs->driver, owner);
-    Event event = nullptr;
-    CuResult result = call.event_create(&event, EVENT_DISABLE_TIMING);
-    if (result != CuResult::SUCCESS)
-        return result;
-    result = call.event_record(event, other);
-    if (result == CuResult::SUCCESS)
-        result = call.stream_wait_event(stream_, event, 0);
-    (void)call.event_destroy(event); // the driver keeps it for as long as somebody waits
+CuResult Line::copy(Flight& flight, Address target, Address source, uint64_t bytes) noexcept {
+    const CuResult result = gpu_.driver.call.copy(target, source, bytes, stream_);
+    gpu_.note(result);
+    flight.copies += result == CuResult::SUCCESS ? 1 : 0;
     return result;
 }
 
-CuResult Line::launch(uint64_t now_ns) noexcept {
-    due_ns_ = std::max(due_ns_, now_ns) +
-              static_cast<uint64_t>(static_cast<double>(next().bytes) / bytes_per_ns_);
-    next().due_ns = due_ns_;
-    const CuResult result = gpu_.driver.call.event_record(next().done, stream_);
+void Line::launch(uint64_t now_ns) noexcept {
+    Flight& flight = next();
+    const CuResult result = gpu_.driver.call.event_record(flight.done, stream_);
     gpu_.note(result);
+    flight.is_recorded = result == CuResult::SUCCESS;
+    due_ns_ = std::max(due_ns_, now_ns) +
+              static_cast<uint64_t>(static_cast<double>(flight.bytes) / bytes_per_ns_);
+    flight.due_ns = due_ns_;
+    copies_ += flight.copies;
     ++tail_;
-    return result;
 }
 
 CuResult Line::state_of_oldest() const noexcept {
-    const CuResult result = gpu_.driver.call.event_query(oldest().done);
+    const Calls& call = gpu_.driver.call;
+    const auto is_answer = [](CuResult result) {
+        return result == CuResult::SUCCESS || result == CuResult::NOT_READY ||
+               is_device_lost(result);
+    };
+    if (gpu_.is_lost())
+        return static_cast<CuResult>(gpu_.fault.load(std::memory_order_relaxed));
+    CuResult result =
+        oldest().is_recorded ? call.event_query(oldest().done) : CuResult::INVALID_HANDLE;
+    // Without an event to go by, it is over when the whole stream is.
+    if (!is_answer(result))
+        result = call.stream_query(stream_);
     gpu_.note(result);
-    return result;
+    return is_answer(result) ? result : CuResult::NOT_READY;
 }
 
 CuResult Line::call_after_oldest(StreamCallback function, void* argument) noexcept {
     const Calls& call = gpu_.driver.call;
+    if (!oldest().is_recorded)
+        return CuResult::INVALID_HANDLE;
     const CuResult result = call.stream_wait_event(alarm_, oldest().done, 0);
     return result == CuResult::SUCCESS ? call.stream_callback(alarm_, function, argument, 0)
                                        : result;

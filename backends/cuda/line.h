@@ -12,11 +12,22 @@ namespace nixl::core::cuda {
 /// Consecutive elements of one batch that went to the stream together.
 struct Flight {
     Event done = nullptr; // recorded behind them
+    bool is_recorded = false;
     uint64_t tag = 0;
     uint64_t first_element = 0;
-    uint64_t element_count = 0;
-    uint64_t bytes = 0;
+    uint64_t element_count = 0;       // that were put on the stream whole
+    uint64_t bytes = 0;               // of these
+    uint64_t failed_count = 0;        // elements behind these, perhaps on the stream in part ...
+    CuResult why = CuResult::SUCCESS; // ... which end with this
+    uint32_t copies = 0;
     uint64_t due_ns = 0; // not over before, where the link is as fast as it can be
+
+    void begin(uint64_t of_tag, uint64_t first) noexcept {
+        tag = of_tag;
+        first_element = first;
+        element_count = bytes = failed_count = copies = 0;
+        why = CuResult::SUCCESS;
+    }
 };
 
 /// Threads: the queue's driver. The GPU's context is current in every call but the constructor and
@@ -24,9 +35,13 @@ struct Flight {
 class Line {
   public:
     static constexpr uint32_t MAX_FLIGHTS = 64;
+    /// Copies on the stream: some 1,000 operations fill it, and then the driver's calls block.
+    static constexpr uint32_t MAX_COPIES = 512;
+    /// What one flight adds to them: each takes the driver a microsecond, inside submit().
+    static constexpr uint32_t FLIGHT_COPIES = 128;
 
     Line(Gpu& gpu, double bytes_per_ns) : gpu_(gpu), bytes_per_ns_(bytes_per_ns) {}
-    /// Waits until the work and the callbacks are over.
+    /// Waits until the work is over, or the GPU lost.
     ~Line();
     Line(const Line&) = delete;
     Line& operator=(const Line&) = delete;
@@ -35,21 +50,25 @@ class Line {
     CuResult open() noexcept;
 
     [[nodiscard]] Gpu& gpu() const noexcept { return gpu_; }
-    [[nodiscard]] Stream stream() const noexcept { return stream_; }
     [[nodiscard]] bool empty() const noexcept { return head_ == tail_; }
-    [[nodiscard]] bool full() const noexcept { return tail_ - head_ == MAX_FLIGHTS; }
+    [[nodiscard]] bool full() const noexcept {
+        return tail_ - head_ == MAX_FLIGHTS || copies_ + FLIGHT_COPIES > MAX_COPIES;
+    }
 
-    /// What is put on the stream from here on waits for what is on the caller's `other`, one of
-    /// this process's GPUs in use.
-    CuResult wait_for(Stream other, const Gpus& gpus) noexcept;
+    /// What is put on the stream from here on waits for the event.
+    CuResult wait_for(Event event) noexcept {
+        return gpu_.driver.call.stream_wait_event(stream_, event, 0);
+    }
+    CuResult copy(Flight& flight, Address target, Address source, uint64_t bytes) noexcept;
+
     /// The place of the next flight; not when full().
     [[nodiscard]] Flight& next() noexcept { return flights_[tail_ % MAX_FLIGHTS]; }
-    /// Records its event; it is under way also where that fails.
-    CuResult launch(uint64_t now_ns) noexcept;
+    /// It is under way.
+    void launch(uint64_t now_ns) noexcept;
     [[nodiscard]] const Flight& oldest() const noexcept { return flights_[head_ % MAX_FLIGHTS]; }
-    /// NOT_READY, SUCCESS, or what ended it.
+    /// NOT_READY, SUCCESS, or what ended the GPU.
     [[nodiscard]] CuResult state_of_oldest() const noexcept;
-    void drop_oldest() noexcept { ++head_; }
+    void drop_oldest() noexcept { copies_ -= flights_[head_++ % MAX_FLIGHTS].copies; }
     /// Calls `function` on a thread of the driver when the oldest flight is over, also by an error.
     CuResult call_after_oldest(StreamCallback function, void* argument) noexcept;
 
@@ -59,9 +78,9 @@ class Line {
     uint64_t due_ns_ = 0; // of the newest flight
     Stream stream_ = nullptr;
     Stream alarm_ = nullptr; // waits for events and calls back, so that the other one goes on
-    Event joined_ = nullptr;
-    uint32_t head_ = 0; // count up for ever
+    uint32_t head_ = 0;      // count up for ever
     uint32_t tail_ = 0;
+    uint32_t copies_ = 0; // of all flights
     std::array<Flight, MAX_FLIGHTS> flights_{};
 };
 

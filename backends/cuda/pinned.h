@@ -11,8 +11,15 @@
 
 namespace nixl::core::cuda {
 
-/// Ranges are rounded to pages and counted: buffers that share pages share one registration, since
-/// the driver refuses a page twice.
+/// From the first byte to behind the last.
+struct Span {
+    uintptr_t begin, end;
+    bool operator==(const Span&) const = default;
+};
+
+/// Bytes are registered once, however many buffers share them, since the driver refuses them twice.
+/// No byte more than those of buffers: a copy of the program's own that begins in registered memory
+/// and ends beyond it would be refused (H200, driver 580; it takes several ranges in one page).
 ///
 /// Threads: any thread.
 class PinnedRanges {
@@ -22,24 +29,30 @@ class PinnedRanges {
     PinnedRanges(const PinnedRanges&) = delete;
     PinnedRanges& operator=(const PinnedRanges&) = delete;
 
-    /// Returns the seams: where, inside the range, one registration ends and the next begins. The
-    /// driver refuses a copy across. Nothing is registered where the program itself has page-locked
-    /// all of it already.
-    /// Errors: NO_MEMORY the limit of locked memory (`ulimit -l`); UNSUPPORTED a part of it is
-    /// registered by others, so that it cannot be as a whole; the driver's.
-    Result<std::vector<uintptr_t>> add(uintptr_t address, uint64_t bytes) EXCLUDES(mutex_);
+    struct Added {
+        bool is_ours = false; ///< to be given to remove(); else the program has page-locked it
+        /// Where, inside, one registration ends and the next begins: no copy may go across.
+        std::vector<uintptr_t> seams;
+    };
+    /// `read_only`: the memory may be mapped so.
+    /// Errors: NO_MEMORY the limit of locked memory (`ulimit -l`); BUSY bytes whose registration
+    /// outlives the buffer that it was made for; the driver's.
+    Result<Added> add(uintptr_t address, uint64_t bytes, bool read_only) EXCLUDES(mutex_);
     void remove(uintptr_t address, uint64_t bytes) noexcept EXCLUDES(mutex_);
 
   private:
     struct Range {
-        uint64_t bytes;
-        uint32_t users;
-        bool is_ours; ///< else the program has page-locked it itself
+        uintptr_t end;
+        std::vector<Span> users; ///< the parts of it that buffers cover; empty: to be given back
     };
-    using Ranges = std::map<uintptr_t, Range>; // disjoint, by first page
+    using Ranges = std::map<uintptr_t, Range>; // disjoint, by first byte
 
-    Result<bool> lock(uintptr_t address, uint64_t bytes) const;
-    void release(uintptr_t begin, uintptr_t end) noexcept REQUIRES(mutex_);
+    Ranges::iterator first_behind(uintptr_t address) REQUIRES(mutex_);
+    Result<void> share(Ranges::iterator range, Span span) const REQUIRES(mutex_);
+    Result<void> lock(Span span, bool read_only) const;
+    [[nodiscard]] bool is_locked_by_program(Span span) const noexcept;
+    void release(Span span) noexcept REQUIRES(mutex_);
+    bool unlock(uintptr_t begin) const noexcept;
 
     Gpus& gpus_;
     Mutex mutex_; // held over the driver's registering, which takes milliseconds

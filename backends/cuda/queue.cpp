@@ -10,9 +10,6 @@ namespace {
 
 constexpr uint32_t RING_ENTRIES = 1024;
 
-/// Copies that one flight puts on its stream: each takes the driver a microsecond, inside submit().
-constexpr uint32_t MAX_COPIES = 256;
-
 const Region* region_of(const nixl_region& side) noexcept {
     return static_cast<const Region*>(side.registration);
 }
@@ -21,7 +18,77 @@ Address address(const unsigned char* pointer) noexcept {
     return reinterpret_cast<uintptr_t>(pointer);
 }
 
+nixl_completion ended(uint64_t tag, uint64_t first, uint64_t count, CuResult why) noexcept {
+    return sdk::failed(tag, first, count, static_cast<nixl_status>(code_from_cuda(why)),
+                       static_cast<int32_t>(why));
+}
+
 } // namespace
+
+Queue::Queue(const sdk::Host& host, Gpus& gpus, void* host_queue)
+    : host_(host), gpus_(gpus), completions_(RING_ENTRIES),
+      // allow(hot): at queue_open().
+      alarm_(std::make_unique<Alarm>(host, host_queue)), joins_(gpus) {}
+
+uint64_t Queue::submit(const nixl_batch& batch) noexcept {
+    sdk::OpCursor at(batch);
+    while (!at.done() && has_room() && start_some(at, batch)) {}
+    if (batch.stream != nullptr && at.done())
+        joins_.forget(batch.tag);
+    return batch.element_count - at.elements_left();
+}
+
+/// False: no room for more.
+bool Queue::start_some(sdk::OpCursor& at, const nixl_batch& batch) noexcept {
+    Line* line = nullptr;
+    CuResult result = line_for(at.pair(), &line);
+    if (result == CuResult::SUCCESS && line->full())
+        return false;
+    if (result == CuResult::SUCCESS) {
+        const CudaScope scope(gpus_.driver(), line->gpu().context);
+        result = scope.result == CuResult::SUCCESS ? join(*line, batch) : scope.result;
+        Flight& flight = line->next();
+        flight.begin(batch.tag, at.element());
+        if (result == CuResult::SUCCESS)
+            copy_some(*line, flight, at);
+        if (flight.copies != 0) {
+            line->launch(host_.now_ns());
+            ++flights_;
+            return true;
+        }
+        result = result == CuResult::SUCCESS ? flight.why : result;
+        if (flight.failed_count != 0) { // nothing of it is on the stream
+            completions_.add_single(
+                ended(batch.tag, flight.first_element, flight.failed_count, flight.why));
+            return true;
+        }
+    }
+    refuse(at, batch.tag, result);
+    return true;
+}
+
+CuResult Queue::join(Line& line, const nixl_batch& batch) noexcept {
+    if (batch.stream == nullptr)
+        return CuResult::SUCCESS;
+    Event event = nullptr;
+    const CuResult recorded = joins_.event_of(batch.tag, static_cast<Stream>(batch.stream), &event);
+    return recorded == CuResult::SUCCESS ? line.wait_for(event) : recorded;
+}
+
+/// A piece that fails ends the flight: it may be on the stream in part, so it ends with it.
+void Queue::copy_some(Line& line, Flight& flight, sdk::OpCursor& at) noexcept {
+    const nixl_region_pair* const pair = &at.pair();
+    while (flight.copies < Line::FLIGHT_COPIES && !at.done() && &at.pair() == pair) {
+        const Piece piece = take_piece(at);
+        flight.why = copy(line, flight, *pair, piece);
+        if (flight.why != CuResult::SUCCESS) {
+            flight.failed_count = piece.elements;
+            return;
+        }
+        flight.element_count += piece.elements;
+        flight.bytes += piece.bytes;
+    }
+}
 
 Queue::Piece Queue::take_piece(sdk::OpCursor& at) noexcept {
     const nixl_region_pair* const pair = &at.pair();
@@ -36,66 +103,13 @@ Queue::Piece Queue::take_piece(sdk::OpCursor& at) noexcept {
     return piece;
 }
 
-Queue::Queue(const sdk::Host& host, Gpus& gpus, void* host_queue)
-    : host_(host), gpus_(gpus), host_queue_(host_queue), completions_(RING_ENTRIES) {}
-
-uint64_t Queue::submit(const nixl_batch& batch) noexcept {
-    sdk::OpCursor at(batch);
-    while (!at.done() && completions_.room() > flights_ && start_some(at, batch)) {}
-    return batch.element_count - at.elements_left();
-}
-
-/// False: no room for more.
-bool Queue::start_some(sdk::OpCursor& at, const nixl_batch& batch) noexcept {
-    Line* line = nullptr;
-    if (const CuResult found = line_for(at.pair(), &line); found != CuResult::SUCCESS) {
-        refuse(at, batch.tag, found);
-        return true;
-    }
-    if (line->full())
-        return false;
-    const CudaScope scope(gpus_.driver(), line->gpu().context);
-    CuResult result = scope.result;
-    if (result == CuResult::SUCCESS && batch.stream != nullptr)
-        result = line->wait_for(static_cast<Stream>(batch.stream), gpus_);
-    Flight& flight = line->next();
-    flight.tag = batch.tag;
-    flight.first_element = at.element();
-    flight.element_count = flight.bytes = 0;
-    if (result == CuResult::SUCCESS)
-        result = copy_some(*line, at, flight);
-    if (flight.element_count != 0) {
-        ++flights_;
-        (void)line->launch(host_.now_ns()); // an error comes back when the flight is looked at
-    }
-    line->gpu().note(result);
-    if (result != CuResult::SUCCESS && completions_.room() > flights_)
-        refuse(at, batch.tag, result);
-    return true;
-}
-
-CuResult Queue::copy_some(Line& line, sdk::OpCursor& at, Flight& flight) noexcept {
-    const nixl_region_pair* const pair = &at.pair();
-    for (uint32_t copies = 0; copies < MAX_COPIES && !at.done() && &at.pair() == pair; ++copies) {
-        sdk::OpCursor ahead = at;
-        const Piece piece = take_piece(ahead);
-        const CuResult result = copy(line, *pair, piece);
-        if (result != CuResult::SUCCESS)
-            return result;
-        flight.element_count += piece.elements;
-        flight.bytes += piece.bytes;
-        at = ahead;
-    }
-    return CuResult::SUCCESS;
-}
-
-CuResult Queue::copy(const Line& line, const nixl_region_pair& pair, Piece piece) noexcept {
-    const Calls& call = line.gpu().driver.call;
+CuResult Queue::copy(Line& line, Flight& flight, const nixl_region_pair& pair,
+                     Piece piece) noexcept {
     while (piece.bytes != 0) {
         const uint64_t bytes =
             std::min({piece.bytes, region_of(pair.source)->bytes_to_seam(piece.source),
                       region_of(pair.target)->bytes_to_seam(piece.target)});
-        const CuResult result = call.copy(piece.target, piece.source, bytes, line.stream());
+        const CuResult result = line.copy(flight, piece.target, piece.source, bytes);
         if (result != CuResult::SUCCESS)
             return result;
         piece.target += bytes;
@@ -108,9 +122,7 @@ CuResult Queue::copy(const Line& line, const nixl_region_pair& pair, Piece piece
 /// The next element, and as many of its run as there are where nothing works any more, ends here.
 void Queue::refuse(sdk::OpCursor& at, uint64_t tag, CuResult why) noexcept {
     const uint64_t count = is_device_lost(why) ? at.left_in_run() : 1;
-    completions_.add_single(sdk::failed(tag, at.element(), count,
-                                        static_cast<nixl_status>(code_from_cuda(why)),
-                                        static_cast<int32_t>(why)));
+    completions_.add_single(ended(tag, at.element(), count, why));
     at.skip(count);
 }
 
@@ -139,30 +151,30 @@ uint32_t Queue::poll(nixl_completion* out, uint32_t capacity) noexcept {
 
 void Queue::collect(Line& line) noexcept {
     const CudaScope scope(gpus_.driver(), line.gpu().context);
-    if (scope.result != CuResult::SUCCESS)
-        return end_all(line, scope.result);
+    line.gpu().note(scope.result);
     while (!line.empty()) {
         const CuResult state = line.state_of_oldest();
         if (state == CuResult::NOT_READY)
             return;
-        if (state != CuResult::SUCCESS)
-            return end_all(line, state);
-        const Flight& flight = line.oldest();
-        completions_.add_whole(
-            sdk::whole(flight.tag, flight.first_element, flight.element_count, flight.bytes));
-        line.drop_oldest();
-        --flights_;
+        end_oldest(line, state);
     }
 }
 
-/// A stream that had an error runs nothing more, so all of them are over.
-void Queue::end_all(Line& line, CuResult why) noexcept {
-    for (; !line.empty(); line.drop_oldest(), --flights_) {
-        const Flight& flight = line.oldest();
-        completions_.add_single(sdk::failed(flight.tag, flight.first_element, flight.element_count,
-                                            static_cast<nixl_status>(code_from_cuda(why)),
-                                            static_cast<int32_t>(why)));
-    }
+/// A GPU that had an error runs nothing more, so what was on it is over.
+void Queue::end_oldest(Line& line, CuResult state) noexcept {
+    const Flight& flight = line.oldest();
+    const bool is_good = state == CuResult::SUCCESS;
+    if (flight.element_count != 0 && is_good)
+        completions_.add_whole(
+            sdk::whole(flight.tag, flight.first_element, flight.element_count, flight.bytes));
+    else if (flight.element_count != 0)
+        completions_.add_single(
+            ended(flight.tag, flight.first_element, flight.element_count, state));
+    if (flight.failed_count != 0)
+        completions_.add_single(ended(flight.tag, flight.first_element + flight.element_count,
+                                      flight.failed_count, is_good ? flight.why : state));
+    line.drop_oldest();
+    --flights_;
 }
 
 /// Sleeps through the first part of what takes long, and looks in a loop for the rest: being called
@@ -192,11 +204,11 @@ int Queue::assist() noexcept {
 bool Queue::arm() noexcept {
     if (!completions_.empty())
         return false;
-    // seq_cst: a callback that runs between here and the look at an event finds it set.
-    armed_.store(true);
+    // Set before the look at events: a callback that runs in between finds it set.
+    alarm_->set();
     for (Line* const line : lines_)
         if (!line->empty() && !call_after_oldest(*line)) {
-            armed_.store(false);
+            alarm_->clear();
             return false;
         }
     return true;
@@ -205,15 +217,13 @@ bool Queue::arm() noexcept {
 /// False: it is over already, or cannot be waited for.
 bool Queue::call_after_oldest(Line& line) noexcept {
     const CudaScope scope(gpus_.driver(), line.gpu().context);
-    return scope.result == CuResult::SUCCESS && line.state_of_oldest() == CuResult::NOT_READY &&
-           line.call_after_oldest(&Queue::wake, this) == CuResult::SUCCESS;
-}
-
-/// A callback of an earlier arm() may come late and wake in vain; the driver arms again then.
-void Queue::wake(Stream, CuResult, void* queue) noexcept {
-    auto& self = *static_cast<Queue*>(queue);
-    if (self.armed_.exchange(false))
-        self.host_.wake(self.host_queue_);
+    if (scope.result != CuResult::SUCCESS || line.state_of_oldest() != CuResult::NOT_READY)
+        return false;
+    alarm_->expect_call();
+    const bool will_ring = line.call_after_oldest(&Alarm::ring, alarm_.get()) == CuResult::SUCCESS;
+    if (!will_ring)
+        alarm_->expect_no_call();
+    return will_ring;
 }
 
 } // namespace nixl::core::cuda

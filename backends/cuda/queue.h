@@ -2,23 +2,26 @@
 // One queue of the cuda backend: batches become copies on streams, events tell when they are done.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
+#include <memory>
 
 #include <nixl/backend.h>
 #include <nixl/sdk/completion_ring.hpp>
 #include <nixl/sdk/host.hpp>
 #include <nixl/sdk/op_cursor.hpp>
 
+#include "alarm.h"
+#include "joins.h"
 #include "lines.h"
 #include "region.h"
 
 namespace nixl::core::cuda {
 
-/// Threads: one driver; the CUDA driver's threads inside wake().
+/// Threads: one driver.
 class Queue {
   public:
     Queue(const sdk::Host& host, Gpus& gpus, void* host_queue);
+    ~Queue() { Alarm::close(std::move(alarm_)); }
     Queue(const Queue&) = delete;
     Queue& operator=(const Queue&) = delete;
 
@@ -30,6 +33,8 @@ class Queue {
     int assist() noexcept;
 
   private:
+    static constexpr uint32_t ENTRIES_PER_FLIGHT = 2; // what moved, and what failed behind it
+
     /// Elements that lie one behind the other on both sides go as one copy.
     struct Piece {
         Address target = 0, source = 0;
@@ -38,22 +43,26 @@ class Queue {
 
     /// Takes the next one, of one pair of regions.
     static Piece take_piece(sdk::OpCursor& at) noexcept;
-    static CuResult copy(const Line& line, const nixl_region_pair& pair, Piece piece) noexcept;
+    static CuResult copy(Line& line, Flight& flight, const nixl_region_pair& pair,
+                         Piece piece) noexcept;
+    [[nodiscard]] bool has_room() const noexcept {
+        return completions_.room() > ENTRIES_PER_FLIGHT * flights_ + ENTRIES_PER_FLIGHT;
+    }
     bool start_some(sdk::OpCursor& at, const nixl_batch& batch) noexcept;
-    CuResult copy_some(Line& line, sdk::OpCursor& at, Flight& flight) noexcept;
+    CuResult join(Line& line, const nixl_batch& batch) noexcept;
+    static void copy_some(Line& line, Flight& flight, sdk::OpCursor& at) noexcept;
     void refuse(sdk::OpCursor& at, uint64_t tag, CuResult why) noexcept;
     CuResult line_for(const nixl_region_pair& pair, Line** out) noexcept;
     void collect(Line& line) noexcept;
-    void end_all(Line& line, CuResult why) noexcept;
+    void end_oldest(Line& line, CuResult state) noexcept;
     bool call_after_oldest(Line& line) noexcept;
-    static void wake(Stream stream, CuResult status, void* queue) noexcept;
 
     const sdk::Host host_;
     Gpus& gpus_;
-    void* const host_queue_;
     sdk::CompletionRing completions_;
-    uint32_t flights_ = 0;           // of all lines; each has a place in completions_
-    std::atomic<bool> armed_{false}; // before lines_: their callbacks use it until they are gone
+    uint32_t flights_ = 0; // of all lines
+    std::unique_ptr<Alarm> alarm_;
+    Joins joins_;
     Lines lines_;
 };
 

@@ -26,7 +26,7 @@ struct Region {
         return next == seams.end() ? UINT64_MAX : *next - at;
     }
 
-    std::vector<uintptr_t> seams;   ///< see PinnedRanges::add()
+    std::vector<uintptr_t> seams;   ///< see PinnedRanges::Added
     PinnedRanges* pinned = nullptr; ///< where it is to be taken out of
     uintptr_t address = 0;
     uint64_t bytes = 0;

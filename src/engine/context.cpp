@@ -48,7 +48,7 @@ Result<void> require_gpu(GpuChoice choice) {
         return {};
     if (driver.error().hint.empty())
         driver.error().hint = "leave enable_gpu at auto to use host memory and storage";
-    return std::move(driver).error().within("enable_gpu");
+    return std::move(driver).error().within("enable_gpu: no GPU can be used");
 }
 
 void watch_forks() {

@@ -39,6 +39,20 @@ Result<Owner> owner_of(const CudaDriver& driver, uintptr_t address) {
     return owner;
 }
 
+/// On a stream of its own, since the default one waits for the program's. The GPU's context is
+/// current.
+CuResult clear(const CudaDriver& driver, cuda::Address address, uint64_t bytes) {
+    cuda::Stream stream = nullptr;
+    CuResult result = driver.call.stream_create(&stream, cuda::STREAM_NON_BLOCKING, 0);
+    if (result != CuResult::SUCCESS)
+        return result;
+    result = driver.call.fill(address, 0, bytes, stream);
+    if (result == CuResult::SUCCESS)
+        result = driver.call.stream_synchronize(stream);
+    (void)driver.call.stream_destroy(stream);
+    return result;
+}
+
 /// The GPU's context is current.
 Error out_of_memory(const CudaDriver& driver, uint64_t bytes, int32_t device) {
     size_t free_bytes = 0, total_bytes = 0;
@@ -78,9 +92,7 @@ Result<uintptr_t> DeviceMemory::allocate(uint64_t bytes, uint32_t kind, int32_t*
     if (result == CuResult::OUT_OF_MEMORY)
         return out_of_memory(driver, bytes, *device);
     if (result == CuResult::SUCCESS) {
-        result = driver.call.fill(address, 0, bytes, nullptr);
-        if (result == CuResult::SUCCESS)
-            result = driver.call.stream_synchronize(nullptr);
+        result = clear(driver, address, bytes);
         if (result == CuResult::SUCCESS)
             return static_cast<uintptr_t>(address);
         (void)driver.call.memory_free(address);
@@ -125,14 +137,10 @@ Result<void> DeviceMemory::check(uintptr_t address, uint64_t bytes, uint32_t kin
 }
 
 bool DeviceMemory::hides(uintptr_t address) noexcept {
-    const CudaDevices* devices = nullptr;
-    {
-        const MutexLock lock(mutex_);
-        devices = devices_.get();
-    }
-    if (devices == nullptr || address == 0)
+    const auto driver = cuda_driver(choice_); // the backend has loaded it, if there is one
+    if (!driver.ok() || address == 0)
         return false;
-    const auto owner = owner_of(devices->driver(), address);
+    const auto owner = owner_of(*driver.value(), address);
     return owner.ok() && owner.value().kind() == NIXL_KIND_DEVICE;
 }
 

@@ -29,7 +29,7 @@ class DeviceMemory {
     /// Errors: INVALID_ARGUMENT it is other memory, of another GPU, or not all of one allocation.
     Result<void> check(uintptr_t address, uint64_t bytes, uint32_t kind, int32_t* device);
 
-    /// Whether this is memory that the CPU cannot touch. False while no driver is loaded.
+    /// Whether this is memory that the CPU cannot touch.
     [[nodiscard]] bool hides(uintptr_t address) noexcept EXCLUDES(mutex_);
 
     /// What a GPU has and what is free of it.

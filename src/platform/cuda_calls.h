@@ -45,11 +45,18 @@ enum class CuResult : int {
     NOT_READY = 600,
     ILLEGAL_ADDRESS = 700,
     LAUNCH_OUT_OF_RESOURCES = 701,
+    LAUNCH_TIMEOUT = 702,
     PEER_ACCESS_ALREADY_ENABLED = 704,
     PEER_ACCESS_NOT_ENABLED = 705,
     CONTEXT_IS_DESTROYED = 709,
+    ASSERT = 710, // of a program's kernel
     HOST_MEMORY_ALREADY_REGISTERED = 712,
     HOST_MEMORY_NOT_REGISTERED = 713,
+    HARDWARE_STACK_ERROR = 714,
+    ILLEGAL_INSTRUCTION = 715,
+    MISALIGNED_ADDRESS = 716,
+    INVALID_ADDRESS_SPACE = 717,
+    INVALID_PC = 718,
     LAUNCH_FAILED = 719,
     NOT_PERMITTED = 800,
     NOT_SUPPORTED = 801,
@@ -96,7 +103,7 @@ enum class FunctionAttribute : int { MAX_DYNAMIC_SHARED_BYTES = 8 };
 // Flags of calls.
 enum : unsigned { STREAM_NON_BLOCKING = 1 };
 enum : unsigned { EVENT_DISABLE_TIMING = 2 };
-enum : unsigned { HOST_PORTABLE = 1, HOST_DEVICE_MAP = 2 }; // of host_alloc and host_register
+enum : unsigned { HOST_PORTABLE = 1, HOST_DEVICE_MAP = 2, HOST_READ_ONLY = 8 };
 enum : unsigned { MANAGED_ATTACH_GLOBAL = 1 };
 
 /// CUmemLocation; type 1: a device.

@@ -85,10 +85,13 @@ Result<std::unique_ptr<CudaDriver>> load(uint32_t simulated) {
     CuResult result = driver->call.init(0);
     if (result == CuResult::SUCCESS)
         result = driver->call.device_count(&count);
-    if (result != CuResult::SUCCESS || count <= 0)
-        return why_no_gpu(
-            "", std::getenv("CUDA_VISIBLE_DEVICES"),
-            driver->text_of(result == CuResult::SUCCESS ? CuResult::NO_DEVICE : result));
+    if (result == CuResult::SUCCESS && count <= 0)
+        result = CuResult::NO_DEVICE;
+    if (result != CuResult::SUCCESS) {
+        const bool may_hide = result == CuResult::NO_DEVICE;
+        return why_no_gpu("", may_hide ? std::getenv("CUDA_VISIBLE_DEVICES") : nullptr,
+                          driver->text_of(result));
+    }
     driver->devices = static_cast<uint32_t>(count);
     (void)driver->call.driver_version(&driver->version);
     return driver;
@@ -182,7 +185,14 @@ bool is_device_lost(CuResult result) noexcept {
     case CuResult::ECC_UNCORRECTABLE:
     case CuResult::NVLINK_UNCORRECTABLE:
     case CuResult::ILLEGAL_ADDRESS:
+    case CuResult::LAUNCH_TIMEOUT:
     case CuResult::CONTEXT_IS_DESTROYED:
+    case CuResult::ASSERT:
+    case CuResult::HARDWARE_STACK_ERROR:
+    case CuResult::ILLEGAL_INSTRUCTION:
+    case CuResult::MISALIGNED_ADDRESS:
+    case CuResult::INVALID_ADDRESS_SPACE:
+    case CuResult::INVALID_PC:
     case CuResult::LAUNCH_FAILED:
         return true;
     default:
@@ -202,7 +212,8 @@ Error why_no_gpu(const std::string& root, const char* visible, const std::string
     }
     if (visible != nullptr)
         return Error(Code::UNSUPPORTED,
-                     std::string("CUDA_VISIBLE_DEVICES=") + visible + " hides every GPU",
+                     std::string("CUDA_VISIBLE_DEVICES=") + visible +
+                         " hides every GPU: " + driver_says,
                      "unset it, or name the GPUs to use");
     return Error(Code::UNSUPPORTED, "the driver offers no GPU: " + driver_says);
 }

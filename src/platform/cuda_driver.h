@@ -45,7 +45,7 @@ struct GpuChoice {
 Result<const CudaDriver*> cuda_driver(GpuChoice choice);
 
 /// Why cuInit() or the count of devices came to nothing. `root` is "" but in tests, which lay out a
-/// /dev there; `visible` is CUDA_VISIBLE_DEVICES, or nullptr.
+/// /dev there; `visible` is CUDA_VISIBLE_DEVICES where that may be the reason, or nullptr.
 Error why_no_gpu(const std::string& root, const char* visible, const std::string& driver_says);
 
 /// The context of a device, current on this thread while the object lives.

@@ -26,7 +26,11 @@ def program(*parts):
 def run_json(command, **options):
     """Runs a program and reads the JSON objects that it prints, one per line."""
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True, **options)
-    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith(b"{")]
+    return json_lines(done.stdout.decode())
+
+
+def json_lines(text):
+    return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
 
 
 def file_system(path):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""GPU memory, on simulated GPUs: each test in a process of its own, since a driver is loaded once."""
+"""GPU memory, on simulated GPUs. Each test has a process of its own, since a driver loads once."""
 
 import unittest
 

@@ -47,6 +47,19 @@ std::string gpu_refusal() {
     return driver.ok() ? "" : driver.error().message;
 }
 
+void wait_for_gpus() {
+    const auto& call = test_driver().call;
+    for (int device = 0; device < static_cast<int>(test_driver().devices); ++device) {
+        core::cuda::Context context = nullptr;
+        expect_success(call.context_retain(&context, device), "context_retain");
+        {
+            const CudaScope scope(test_driver(), context);
+            expect_success(call.context_synchronize(), "context_synchronize");
+        }
+        (void)call.context_release(device);
+    }
+}
+
 GpuMemory::GpuMemory(uint64_t bytes, uint32_t kind, int device)
     : device_(device % static_cast<int>(test_driver().devices)) {
     const auto& call = test_driver().call;

@@ -20,6 +20,9 @@ namespace nixl::test {
 /// Why there is none; "": there is.
 [[nodiscard]] std::string gpu_refusal();
 
+/// Until nothing is under way on any of them.
+void wait_for_gpus();
+
 /// Threads: one thread.
 class GpuMemory {
   public:

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The cuda backend beside what the kit asks of every backend: page-locking, streams of the caller,
 // sleeping through long copies. Over the simulated driver, or the machine's with NIXL_TEST_GPU.
+#include <dlfcn.h>
+
 #include <gtest/gtest.h>
 
 #include "backends/builtin.h"
@@ -106,8 +108,8 @@ class CudaBackend : public ::testing::Test {
     std::string why;
 };
 
-// The driver refuses a page twice, and a copy across two registrations.
-TEST_F(CudaBackend, BuffersThatSharePages_arePageLockedAndCopiedWhole) {
+// The driver refuses bytes twice, and a copy across two registrations.
+TEST_F(CudaBackend, BuffersThatShareMemory_arePageLockedAndCopiedWhole) {
     constexpr uint64_t BYTES = 16 * PAGE;
     const Bytes content = random_bytes(BYTES, 1);
     const GpuMemory memory(BYTES, NIXL_KIND_DEVICE, 0);
@@ -180,12 +182,57 @@ TEST_F(CudaBackend, StreamOfTheCaller_isWaitedFor) {
         submit(source, target, BYTES, stream);
         nixl_completion entry{};
         for (int look = 0; look < 100; ++look)
-            ASSERT_EQ(table.poll(queue, &entry, 1), 0u) << "it did not wait for the stream";
+            EXPECT_EQ(table.poll(queue, &entry, 1), 0u) << "it did not wait for the stream";
         is_open = true;
         EXPECT_EQ(finished(), NIXL_OK);
         EXPECT_EQ(call.stream_destroy(stream), CuResult::SUCCESS);
         (void)call.context_release(number);
     }
+}
+
+// A registration that a freed buffer leaves behind may hold pages that are elsewhere by now.
+TEST_F(CudaBackend, MemoryOfAFreedBuffer_isNotTakenForItsSuccessors) {
+    constexpr uint64_t BYTES = 16 * PAGE;
+    const Bytes content = random_bytes(BYTES, 3);
+    const auto first = reinterpret_cast<uintptr_t>(content.data());
+    nixl_region whole{}, half{}, again{};
+    ASSERT_EQ(attach(NIXL_KIND_PINNED, first, BYTES, -1, &whole), NIXL_OK);
+    ASSERT_EQ(attach(NIXL_KIND_PINNED, first + BYTES / 2, BYTES / 4, -1, &half), NIXL_OK);
+    table.detach(instance, whole.registration);
+    registrations.erase(registrations.begin());
+
+    EXPECT_EQ(attach(NIXL_KIND_PINNED, first, BYTES / 4, -1, &again), NIXL_BUSY);
+    EXPECT_NE(why.find("free those first"), std::string::npos) << why;
+    EXPECT_EQ(attach(NIXL_KIND_PINNED, first + BYTES / 2 + 5, PAGE, -1, &again), NIXL_OK) << why;
+
+    for (void* registration : registrations)
+        table.detach(instance, registration);
+    registrations.clear();
+    EXPECT_EQ(attach(NIXL_KIND_PINNED, first, BYTES / 4, -1, &again), NIXL_OK) << why;
+}
+
+TEST_F(CudaBackend, SleepingDriver_isWokenAndHelpEndsInTime) {
+    constexpr uint64_t BYTES = 8 << 20;
+    const Bytes content = random_bytes(BYTES, 4);
+    const GpuMemory memory(BYTES, NIXL_KIND_DEVICE, 0);
+    const nixl_region source = pinned(content, 0, BYTES), target = on_gpu(memory, BYTES);
+    uint64_t armed = 0;
+    for (int round = 0; round < 100; ++round) {
+        const uint64_t before = host.wakes(this);
+        submit(source, target, BYTES);
+        if (table.arm(queue) == 1) {
+            ++armed;
+            ASSERT_TRUE(host.wait_for_wakes(this, before + 1, PATIENCE));
+        }
+        ASSERT_EQ(finished(), NIXL_OK);
+        submit(source, target, BYTES);
+        nixl_completion entry{};
+        while (table.poll(queue, &entry, 1) == 0)
+            (void)table.assist(queue);
+        ASSERT_EQ(entry.status, NIXL_OK);
+    }
+    EXPECT_GT(armed, 0u);
+    EXPECT_EQ(memory.read(0, BYTES), content);
 }
 
 TEST_F(CudaBackend, WhatItCannotReach_isRefusedWithTheReason) {
@@ -202,6 +249,32 @@ TEST_F(CudaBackend, NothingUnderWay_isNoHelp) {
     const GpuMemory memory(PAGE, NIXL_KIND_DEVICE, 0);
     EXPECT_EQ(copy(pinned(content, 0, PAGE), on_gpu(memory, PAGE), PAGE), NIXL_OK);
     EXPECT_EQ(table.assist(queue), 0);
+}
+
+/// The simulated driver's faults stay with its GPUs, so this test comes last.
+TEST_F(CudaBackend, ZLostGpu_endsEverythingOnItAndWakesWhoSleeps) {
+    using SetFaults = int (*)(const char*);
+    if (test_gpus().simulated == 0)
+        GTEST_SKIP() << "a machine's GPU cannot be lost on demand";
+    void* const library = ::dlopen("libnixl-simcuda.so", RTLD_NOW | RTLD_NOLOAD);
+    const auto set_faults = reinterpret_cast<SetFaults>(
+        ::dlsym(library != nullptr ? library : RTLD_DEFAULT, "nixl_simcuda_faults"));
+    ASSERT_NE(set_faults, nullptr);
+    constexpr uint64_t BYTES = 1 << 20;
+    const Bytes content = random_bytes(BYTES, 5);
+    const GpuMemory memory(BYTES, NIXL_KIND_DEVICE, 1), other(BYTES, NIXL_KIND_DEVICE, 0);
+    const nixl_region source = pinned(content, 0, BYTES), target = on_gpu(memory, BYTES);
+    ASSERT_EQ(set_faults("lost@1,slow=20000"), 0);
+    const uint64_t before = host.wakes(this);
+    submit(source, target, BYTES);
+    ASSERT_EQ(table.arm(queue), 1);
+    EXPECT_TRUE(host.wait_for_wakes(this, before + 1, PATIENCE)) << "nobody woke the sleeper";
+    EXPECT_EQ(finished(), NIXL_IO_ERROR);
+
+    EXPECT_EQ(copy(source, target, BYTES), NIXL_IO_ERROR) << "at once, and for good";
+    ASSERT_EQ(set_faults(""), 0);
+    EXPECT_EQ(copy(source, on_gpu(other, BYTES), BYTES), NIXL_OK) << "other GPUs go on";
+    EXPECT_EQ(other.read(0, BYTES), content);
 }
 
 } // namespace

@@ -49,7 +49,9 @@ TEST(SimulatedCopy, RangesThatTheCallCanCheck_areRefusedByIt) {
         EXPECT_EQ(rig.call.copy(target, other, 8, nullptr), CuResult::INVALID_VALUE);
         EXPECT_EQ(rig.call.host_register(host + 64, 64, 0), CuResult::SUCCESS);
         EXPECT_EQ(rig.call.copy_to_device(other, host, 128, nullptr),
-                  CuResult::INVALID_VALUE); // half of it is registered
+                  CuResult::SUCCESS); // it begins in pageable memory
+        EXPECT_EQ(rig.call.copy_to_device(other, host + 64, 65, nullptr),
+                  CuResult::INVALID_VALUE); // it ends beyond what is registered
         EXPECT_EQ(rig.call.copy_to_device(other, host, 0, nullptr), CuResult::SUCCESS);
         EXPECT_EQ(rig.call.context_synchronize(), CuResult::SUCCESS);
     });

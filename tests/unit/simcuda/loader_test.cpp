@@ -95,7 +95,9 @@ TEST(VisibleDevices, EmptyListOrMinusOne_leaveNone) {
                       EXPECT_EQ(driver.error().code, core::Code::UNSUPPORTED);
                       return driver.error().message;
                   }),
-                  std::string("CUDA_VISIBLE_DEVICES=") + text + " hides every GPU");
+                  std::string("CUDA_VISIBLE_DEVICES=") + text +
+                      " hides every GPU: no CUDA-capable device is detected " +
+                      "(CUDA_ERROR_NO_DEVICE)");
 }
 
 TEST(SimulatedDriver, NobodyWhoAsksForGpus_getsThemOnlyFromTheEnvironment) {
@@ -152,7 +154,7 @@ TEST_F(WhyNoGpu, FilesThatAreFine_areNotToBlame) {
     EXPECT_EQ(core::why_no_gpu(root_, nullptr, "no device").message,
               "the driver offers no GPU: no device");
     EXPECT_EQ(core::why_no_gpu(root_, "7", "no device").message,
-              "CUDA_VISIBLE_DEVICES=7 hides every GPU");
+              "CUDA_VISIBLE_DEVICES=7 hides every GPU: no device");
     EXPECT_EQ(core::why_no_gpu(root_ + "/none", nullptr, "x").code, core::Code::UNSUPPORTED);
 }
 

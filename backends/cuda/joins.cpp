@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "joins.h"
+
+#include <algorithm>
+
+namespace nixl::core::cuda {
+
+Joins::~Joins() {
+    for (const Join& join : joins_)
+        if (join.context != nullptr) {
+            const CudaScope scope(gpus_.driver(), join.context);
+            (void)gpus_.driver().call.event_destroy(join.event);
+        }
+}
+
+CuResult Joins::event_of(uint64_t tag, Stream stream, Event* out) noexcept {
+    const auto found = std::find_if(joins_.begin(), joins_.end(), [&](const Join& join) {
+        return join.is_open && join.tag == tag;
+    });
+    if (found != joins_.end()) {
+        *out = found->event;
+        return CuResult::SUCCESS;
+    }
+    Join& join = joins_[next_];
+    const CuResult result = record(join, stream);
+    if (result != CuResult::SUCCESS)
+        return result;
+    next_ = (next_ + 1) % MAX_JOINS;
+    join.tag = tag;
+    join.is_open = true;
+    *out = join.event;
+    return result;
+}
+
+void Joins::forget(uint64_t tag) noexcept {
+    for (Join& join : joins_)
+        join.is_open = join.is_open && join.tag != tag;
+}
+
+/// An event belongs to the GPU of the stream that records it.
+CuResult Joins::record(Join& join, Stream stream) noexcept {
+    const Calls& call = gpus_.driver().call;
+    Context owner = nullptr;
+    if (const CuResult known = call.stream_context(stream, &owner); known != CuResult::SUCCESS)
+        return known;
+    if (gpus_.with(owner) == nullptr)
+        return CuResult::INVALID_CONTEXT;
+    if (join.context != owner && join.context != nullptr) {
+        const CudaScope scope(gpus_.driver(), join.context);
+        (void)call.event_destroy(join.event); // the driver keeps it for as long as somebody waits
+        join.context = nullptr;
+    }
+    const CudaScope scope(gpus_.driver(), owner);
+    if (scope.result != CuResult::SUCCESS)
+        return scope.result;
+    if (join.context == nullptr) {
+        const CuResult made = call.event_create(&join.event, EVENT_DISABLE_TIMING);
+        if (made != CuResult::SUCCESS)
+            return made;
+        join.context = owner;
+    }
+    return call.event_record(join.event, stream);
+}
+
+} // namespace nixl::core::cuda

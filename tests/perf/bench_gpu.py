@@ -1,0 +1,57 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Copies to, from and between GPUs beside the driver's own copies, in turn.
+
+Page-locked host memory is compared with the driver's copy of the same sort. So is pageable memory,
+to which the link is the limit as well.
+"""
+
+import subprocess
+import sys
+
+import results
+from bench_copies import size_text
+
+MIB = 1 << 20
+EXTRA_US = 1.0
+
+
+def target_of(work, size):
+    """(text, whether (ours, raw) meets it); None: no target."""
+    if "pageable" in work:
+        return None
+    if size <= 4096:
+        return "<= raw + 1 us", lambda ours, raw: ours <= raw + EXTRA_US
+    share = 0.99 if size >= 4 * MIB else 0.97 if size >= MIB else None
+    if share is None:
+        return None
+    return ">= %.0f %% of raw" % (100 * share), lambda ours, raw: raw / ours >= share
+
+
+def main():
+    results.arguments(__doc__).parse_args()
+    done = subprocess.run([results.program("tests", "perf", "perf-gpu")], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, universal_newlines=True)
+    if done.returncode == 77:
+        print("gpu: nothing to measure: " + done.stderr.strip())
+        return 0
+    if done.returncode != 0:
+        sys.exit("perf-gpu failed: " + done.stderr)
+    lines = results.json_lines(done.stdout)
+    gpu = lines.pop(0)
+    table = results.Table("gpu", "%d x %s, CUDA %d.%d; medians in turn with the driver's own copy"
+                          % (gpu["gpus"], gpu["gpu"], gpu["cuda"] // 1000,
+                             gpu["cuda"] % 1000 // 10))
+    for line in lines:
+        ours, raw, size = line["nixl_us"], line["raw_us"], line["bytes"]
+        target = target_of(line["work"], size)
+        table.row("%s, %s" % (line["work"], size_text(size)), target[0] if target else "",
+                  "%.1f %% of raw; %.2f us, waited for %.2f, raw %.2f; %.2f GB/s"
+                  % (100 * raw / ours, ours, line["nixl_wait_us"], raw, size / ours / 1e3),
+                  target[1](ours, raw) if target else None)
+    table.save()
+    return table.code()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
