@@ -9,6 +9,7 @@ output of each step is kept in build/test-logs/. The last line is "N passed, N f
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -20,6 +21,10 @@ from steps import steps_of
 
 LOGS = os.path.join(tree.ROOT, "build", "test-logs")
 TAIL_LINES = 40
+# What names a failure, of the test programs' and the sanitizers' lines.
+FAILURE = re.compile(r"^(FAIL|ERROR): |^\[  FAILED  \] |: Failure$|^(WARNING|ERROR|==\d+==ERROR): "
+                     r"\w+Sanitizer")
+MOST_FAILURES = 30
 
 
 class Outcome:
@@ -28,6 +33,13 @@ class Outcome:
         self.cases = cases  # passed, failed, skipped
         self.reason = reason
         self.seconds = seconds
+
+
+def what_failed(text):
+    """The lines of a log that tell: those that name failures, and its end."""
+    lines = text.splitlines()
+    named = [line for line in lines[:-TAIL_LINES] if FAILURE.search(line)]
+    return list(dict.fromkeys(named))[:MOST_FAILURES] + lines[-TAIL_LINES:]
 
 
 def run_step(step):
@@ -113,8 +125,8 @@ class Runner:
             log = os.path.join(LOGS, step.name + ".log")
             if outcome.state == "FAIL" and not outcome.reason.startswith("not run"):
                 with open(log, errors="replace") as out:
-                    tail = out.read().splitlines()[-TAIL_LINES:]
-                print("\n".join("     | " + line for line in tail), flush=True)
+                    told = what_failed(out.read())
+                print("\n".join("     | " + line for line in told), flush=True)
             self.changed.notify_all()
 
     def run(self):

@@ -63,6 +63,16 @@ class Steps(unittest.TestCase):
         done = self.run_all(Step("liar", "", ["echo", "1 passed, 2 failed"]))
         self.assertEqual(done["liar"], ("FAIL", (1, 2, 0)))
 
+    def test_failures_far_from_the_end_are_told(self):
+        early = ["FAIL: test_x (a.B.test_x)", "[  FAILED  ] A.b (3 ms)", "../a.cpp:7: Failure",
+                 "WARNING: ThreadSanitizer: data race (pid=1)", "==9==ERROR: AddressSanitizer: x"]
+        text = "\n".join(["ok"] * 5 + early + early + ["skipped: y"] * 100)
+
+        told = run_steps.what_failed(text)
+
+        self.assertEqual(told[:len(early)], early)
+        self.assertEqual(told[len(early):], ["skipped: y"] * run_steps.TAIL_LINES)
+
     def test_chosen_steps_bring_what_they_need(self):
         steps = [Step("a", "", []), Step("b", "", [], needs=("a",)), Step("c", "", [])]
         self.assertEqual([step.name for step in run_steps.chosen(steps, ["b"])], ["a", "b"])

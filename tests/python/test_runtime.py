@@ -233,7 +233,7 @@ class Finalize(Case):
             "    print('made', flush=True)\n"
             "transfer = nixl.transfer_async(a, b, callback=callback)\n"
             "started.wait(20); nixl.finalize(); print('finalized')\n")
-        self.assertEqual(child(code, timeout=30).stdout, "made\nfinalized\n")
+        self.assertEqual(child(code, timeout=90).stdout, "made\nfinalized\n")
 
     def test_in_a_callback_it_is_refused(self):
         """Proves: S-057"""

@@ -51,7 +51,7 @@ class Slots(Case):
             "    while True: held.append(nixl.transfer_async(*ends))\n"
             "except nixl.LimitError: print(len(held))\n"
             "for handle in held: handle.cancel()\n")
-        self.assertEqual(child(code, timeout=20).stdout, "63\n")
+        self.assertEqual(child(code, timeout=90).stdout, "63\n")
 
     def test_slots_that_others_take_again_and_again_are_not_tried_for_ever(self):
         tries = []

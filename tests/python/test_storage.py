@@ -368,7 +368,7 @@ class Files(Case):
             "print('alive', worker.is_alive(), flush=True); os._exit(0)\n")
         for size in (100, 16384, 1 << 20):
             with self.subTest(size=size):
-                process = child(code, self.store.path, str(size), timeout=20)
+                process = child(code, self.store.path, str(size), timeout=90)
                 self.assertEqual(process.stdout, "alive True\n")
 
     def test_empty_objects(self):

@@ -376,7 +376,7 @@ def interrupted(code):
         in_wait = "/proc/%d/syscall" % process.pid
         until(lambda: _sleeps(in_wait), 5)
         process.send_signal(signal.SIGINT)
-        return process.communicate(timeout=30)[0]
+        return process.communicate(timeout=90)[0]
     finally:
         process.kill()
         process.wait()
