@@ -37,16 +37,6 @@ Result<Gpu*> Gpus::any() {
     return use(number);
 }
 
-Gpu* Gpus::with(Context context) const noexcept {
-    for (const auto& slot : in_use_) {
-        // acquire: pairs with use().
-        Gpu* const gpu = slot.load(std::memory_order_acquire);
-        if (gpu != nullptr && gpu->context == context)
-            return gpu;
-    }
-    return nullptr;
-}
-
 /// Without it the driver stages copies between the two; that it is so is no error.
 void Gpus::enable_access(const Gpu& from, const Gpu& to) const noexcept {
     const Calls& call = driver().call;

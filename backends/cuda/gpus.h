@@ -29,7 +29,10 @@ struct Gpu {
     /// Notes `result` if it is one after which nothing works any more.
     void note(CuResult result) noexcept {
         if (is_device_lost(result))
-            fault.store(static_cast<int32_t>(result), std::memory_order_relaxed);
+            end(result);
+    }
+    void end(CuResult why) noexcept {
+        fault.store(static_cast<int32_t>(why), std::memory_order_relaxed);
     }
 };
 
@@ -49,9 +52,6 @@ class Gpus {
 
     /// One that is in use; else the one whose context is current on this thread, or the first.
     Result<Gpu*> any();
-
-    /// The GPU whose context this is; nullptr: none that is in use. Lock-free.
-    [[nodiscard]] Gpu* with(Context context) const noexcept;
 
   private:
     void enable_access(const Gpu& from, const Gpu& to) const noexcept;

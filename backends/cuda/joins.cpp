@@ -8,8 +8,8 @@ namespace nixl::core::cuda {
 Joins::~Joins() {
     for (const Join& join : joins_)
         if (join.context != nullptr) {
-            const CudaScope scope(gpus_.driver(), join.context);
-            (void)gpus_.driver().call.event_destroy(join.event);
+            const CudaScope scope(driver_, join.context);
+            (void)driver_.call.event_destroy(join.event);
         }
 }
 
@@ -21,15 +21,22 @@ CuResult Joins::event_of(uint64_t tag, Stream stream, Event* out) noexcept {
         *out = found->event;
         return CuResult::SUCCESS;
     }
-    Join& join = joins_[next_];
+    Join& join = free_join();
     const CuResult result = record(join, stream);
-    if (result != CuResult::SUCCESS)
-        return result;
-    next_ = (next_ + 1) % MAX_JOINS;
+    join.is_open = result == CuResult::SUCCESS;
     join.tag = tag;
-    join.is_open = true;
     *out = join.event;
     return result;
+}
+
+/// Where all are open, the one that was taken first: its tag joins its stream anew.
+Joins::Join& Joins::free_join() noexcept {
+    for (Join& join : joins_)
+        if (!join.is_open)
+            return join;
+    Join& oldest = joins_[next_];
+    next_ = (next_ + 1) % MAX_JOINS;
+    return oldest;
 }
 
 void Joins::forget(uint64_t tag) noexcept {
@@ -39,18 +46,16 @@ void Joins::forget(uint64_t tag) noexcept {
 
 /// An event belongs to the GPU of the stream that records it.
 CuResult Joins::record(Join& join, Stream stream) noexcept {
-    const Calls& call = gpus_.driver().call;
+    const Calls& call = driver_.call;
     Context owner = nullptr;
     if (const CuResult known = call.stream_context(stream, &owner); known != CuResult::SUCCESS)
         return known;
-    if (gpus_.with(owner) == nullptr)
-        return CuResult::INVALID_CONTEXT;
     if (join.context != owner && join.context != nullptr) {
-        const CudaScope scope(gpus_.driver(), join.context);
+        const CudaScope scope(driver_, join.context);
         (void)call.event_destroy(join.event); // the driver keeps it for as long as somebody waits
         join.context = nullptr;
     }
-    const CudaScope scope(gpus_.driver(), owner);
+    const CudaScope scope(driver_, owner);
     if (scope.result != CuResult::SUCCESS)
         return scope.result;
     if (join.context == nullptr) {

@@ -5,7 +5,7 @@
 #include <array>
 #include <cstdint>
 
-#include "gpus.h"
+#include "platform/cuda_driver.h"
 
 namespace nixl::core::cuda {
 
@@ -15,14 +15,15 @@ namespace nixl::core::cuda {
 /// Threads: the queue's driver.
 class Joins {
   public:
-    explicit Joins(const Gpus& gpus) : gpus_(gpus) {}
+    explicit Joins(const CudaDriver& driver) : driver_(driver) {}
     ~Joins();
     Joins(const Joins&) = delete;
     Joins& operator=(const Joins&) = delete;
 
     /// The event that work of this tag waits for.
     CuResult event_of(uint64_t tag, Stream stream, Event* out) noexcept;
-    /// All of the tag's work is on its streams; the next one of that number is another.
+    /// All of the tag's work is on its streams, or no more of it comes; the next one of that number
+    /// is another.
     void forget(uint64_t tag) noexcept;
 
   private:
@@ -32,12 +33,13 @@ class Joins {
         Context context = nullptr; // of the event; nullptr: there is none yet
         Event event = nullptr;
     };
+    Join& free_join() noexcept;
     CuResult record(Join& join, Stream stream) noexcept;
 
     /// Tags that are refused in part and offered again; a queue has one or two at a time.
     static constexpr uint32_t MAX_JOINS = 16;
 
-    const Gpus& gpus_;
+    const CudaDriver& driver_;
     std::array<Join, MAX_JOINS> joins_{};
     uint32_t next_ = 0;
 };

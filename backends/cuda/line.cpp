@@ -54,28 +54,29 @@ void Line::launch(uint64_t now_ns) noexcept {
 
 CuResult Line::state_of_oldest() const noexcept {
     const Calls& call = gpu_.driver.call;
-    const auto is_answer = [](CuResult result) {
-        return result == CuResult::SUCCESS || result == CuResult::NOT_READY ||
-               is_device_lost(result);
-    };
     if (gpu_.is_lost())
         return static_cast<CuResult>(gpu_.fault.load(std::memory_order_relaxed));
     CuResult result =
         oldest().is_recorded ? call.event_query(oldest().done) : CuResult::INVALID_HANDLE;
-    // Without an event to go by, it is over when the whole stream is.
-    if (!is_answer(result))
-        result = call.stream_query(stream_);
-    gpu_.note(result);
-    return is_answer(result) ? result : CuResult::NOT_READY;
+    if (result == CuResult::SUCCESS || result == CuResult::NOT_READY)
+        return result;
+    // Without an event to go by, it is over when the whole stream is. What cannot say that either
+    // runs nothing more: the device is lost, or the program has reset the context.
+    result = call.stream_query(stream_);
+    if (result != CuResult::SUCCESS && result != CuResult::NOT_READY)
+        gpu_.end(result);
+    return result;
 }
 
 CuResult Line::call_after_oldest(StreamCallback function, void* argument) noexcept {
     const Calls& call = gpu_.driver.call;
     if (!oldest().is_recorded)
         return CuResult::INVALID_HANDLE;
-    const CuResult result = call.stream_wait_event(alarm_, oldest().done, 0);
-    return result == CuResult::SUCCESS ? call.stream_callback(alarm_, function, argument, 0)
-                                       : result;
+    CuResult result = call.stream_wait_event(alarm_, oldest().done, 0);
+    if (result == CuResult::SUCCESS)
+        result = call.stream_callback(alarm_, function, argument, 0);
+    flights_[head_ % MAX_FLIGHTS].has_call = result == CuResult::SUCCESS;
+    return result;
 }
 
 } // namespace nixl::core::cuda

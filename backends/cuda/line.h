@@ -13,6 +13,7 @@ namespace nixl::core::cuda {
 struct Flight {
     Event done = nullptr; // recorded behind them
     bool is_recorded = false;
+    bool has_call = false; // somebody is called back when it is over
     uint64_t tag = 0;
     uint64_t first_element = 0;
     uint64_t element_count = 0;       // that were put on the stream whole
@@ -26,6 +27,7 @@ struct Flight {
         tag = of_tag;
         first_element = first;
         element_count = bytes = failed_count = copies = 0;
+        has_call = false;
         why = CuResult::SUCCESS;
     }
 };
@@ -36,7 +38,7 @@ class Line {
   public:
     static constexpr uint32_t MAX_FLIGHTS = 64;
     /// Copies on the stream: some 1,000 operations fill it, and then the driver's calls block.
-    static constexpr uint32_t MAX_COPIES = 512;
+    static constexpr uint32_t MAX_COPIES = 512; // and those of one more element, see MAX_SEAMS
     /// What one flight adds to them: each takes the driver a microsecond, inside submit().
     static constexpr uint32_t FLIGHT_COPIES = 128;
 
@@ -66,10 +68,11 @@ class Line {
     /// It is under way.
     void launch(uint64_t now_ns) noexcept;
     [[nodiscard]] const Flight& oldest() const noexcept { return flights_[head_ % MAX_FLIGHTS]; }
-    /// NOT_READY, SUCCESS, or what ended the GPU.
+    /// NOT_READY, SUCCESS, or what ended the work on this GPU for good.
     [[nodiscard]] CuResult state_of_oldest() const noexcept;
     void drop_oldest() noexcept { copies_ -= flights_[head_++ % MAX_FLIGHTS].copies; }
-    /// Calls `function` on a thread of the driver when the oldest flight is over, also by an error.
+    /// Calls `function` on a thread of the driver when the oldest flight is over, also by an error;
+    /// once, so not where oldest().has_call.
     CuResult call_after_oldest(StreamCallback function, void* argument) noexcept;
 
   private:

@@ -22,6 +22,22 @@ bool is_covered(Span span, std::vector<Span> users) {
 
 } // namespace
 
+/// In the context of some GPU that works: the registrations are portable.
+template <typename Call> CuResult PinnedRanges::on_any(Call call) const {
+    CuResult result = CuResult::NO_DEVICE;
+    for (uint32_t tries = 0; tries <= gpus_.driver().devices; ++tries) {
+        const auto gpu = gpus_.any();
+        if (!gpu.ok())
+            return static_cast<CuResult>(gpu.error().detail);
+        const CudaScope scope(gpus_.driver(), gpu.value()->context);
+        result = scope.result == CuResult::SUCCESS ? call(gpus_.driver().call) : scope.result;
+        gpu.value()->note(result);
+        if (!is_device_lost(result))
+            break;
+    }
+    return result;
+}
+
 PinnedRanges::~PinnedRanges() {
     const MutexLock guard(mutex_);
     for (const auto& [begin, range] : ranges_)
@@ -38,24 +54,45 @@ Result<PinnedRanges::Added> PinnedRanges::add(uintptr_t address, uint64_t bytes,
     if ((next == ranges_.end() || next->first >= span.end) && is_locked_by_program(span))
         return added;
     added.is_ours = true;
-    for (uintptr_t at = span.begin; at < span.end;) {
+    for (uintptr_t at = span.begin; at < span.end; ++next) {
         if (at > address)
             added.seams.push_back(at);
-        const bool is_known = next != ranges_.end() && next->first <= at;
-        const uintptr_t gap_end = next == ranges_.end() ? span.end : next->first;
-        const Span part = cut(span, at, is_known ? next->second.end : gap_end);
-        auto done = is_known ? share(next, part) : lock(part, read_only);
+        auto done =
+            added.seams.size() > MAX_SEAMS
+                ? Result<void>(Error(Code::UNSUPPORTED,
+                                     "the buffer lies over more than " + std::to_string(MAX_SEAMS) +
+                                         " others that are page-locked one by one",
+                                     "make the buffer that covers them first"))
+                : take_part(&next, {at, span.end}, read_only);
         if (!done.ok()) {
             release({span.begin, at});
             return std::move(done).error();
         }
-        if (!is_known)
-            next = ranges_.emplace_hint(next, at, Range{part.end, {}});
-        next->second.users.push_back(part);
-        at = part.end;
-        ++next;
+        at = std::min(span.end, next->second.end);
     }
     return added;
+}
+
+/// From the first byte of the part on as far as one registration goes, that of *next or a new one,
+/// which *next is then.
+Result<void> PinnedRanges::take_part(Ranges::iterator* next, Span part, bool read_only) {
+    auto& range = *next;
+    if (range != ranges_.end() && range->first <= part.begin && range->second.users.empty()) {
+        if (!unlock(range->first))
+            return Error(Code::BUSY, "the driver does not give this memory back",
+                         "use other memory, or end the process");
+        range = ranges_.erase(range);
+    }
+    if (range != ranges_.end() && range->first <= part.begin) {
+        part = cut(part, part.begin, range->second.end);
+        NIXL_RETURN_IF_ERROR(share(range->second, part, read_only));
+    } else {
+        part.end = range == ranges_.end() ? part.end : std::min(part.end, range->first);
+        NIXL_ASSIGN_OR_RETURN(const bool is_read_only, lock(part, read_only));
+        range = ranges_.emplace_hint(range, part.begin, Range{part.end, is_read_only, {}});
+    }
+    range->second.users.push_back(part);
+    return {};
 }
 
 /// The first range that does not end before the address.
@@ -67,8 +104,12 @@ PinnedRanges::Ranges::iterator PinnedRanges::first_behind(uintptr_t address) {
 
 /// A registration that outlives the buffer that it was made for may hold pages that are mapped
 /// there no longer. What lives now and covers the part vouches for it.
-Result<void> PinnedRanges::share(Ranges::iterator range, Span span) const {
-    if (range->second.users.empty() || is_covered(span, range->second.users))
+Result<void> PinnedRanges::share(const Range& range, Span part, bool read_only) {
+    if (range.is_read_only && !read_only)
+        return Error(Code::PERMISSION_DENIED,
+                     "memory of this buffer is page-locked for reading alone, by another one",
+                     "make the buffer READ_ONLY, or free the other first");
+    if (is_covered(part, range.users))
         return {};
     return Error(Code::BUSY,
                  "memory of this buffer was page-locked with another one, which was freed, and "
@@ -76,19 +117,22 @@ Result<void> PinnedRanges::share(Ranges::iterator range, Span span) const {
                  "free those first, or keep the buffer that covers them all");
 }
 
-Result<void> PinnedRanges::lock(Span span, bool read_only) const {
-    constexpr unsigned FLAGS = HOST_PORTABLE | HOST_DEVICE_MAP;
-    const CudaDriver& driver = gpus_.driver();
-    NIXL_ASSIGN_OR_RETURN(Gpu * gpu, gpus_.any()); // portable: any context will do
-    const CudaScope scope(driver, gpu->context);
-    void* const address = reinterpret_cast<void*>(span.begin);
-    CuResult result = driver.call.host_register(address, span.end - span.begin, FLAGS);
-    if (result == CuResult::INVALID_VALUE && read_only)
-        result = driver.call.host_register(address, span.end - span.begin, FLAGS | HOST_READ_ONLY);
+/// Whether it had to be for reading alone.
+Result<bool> PinnedRanges::lock(Span span, bool read_only) const {
+    const auto attempt = [&](unsigned more_flags) {
+        return on_any([&](const Calls& call) {
+            return call.host_register(reinterpret_cast<void*>(span.begin), span.end - span.begin,
+                                      HOST_PORTABLE | HOST_DEVICE_MAP | more_flags);
+        });
+    };
+    CuResult result = attempt(0);
+    const bool for_reading = result == CuResult::INVALID_VALUE && read_only;
+    if (for_reading)
+        result = attempt(HOST_READ_ONLY);
     if (result == CuResult::SUCCESS)
-        return {};
-    Error error =
-        driver.error(result, "page-locking " + std::to_string(span.end - span.begin) + " bytes");
+        return for_reading;
+    Error error = gpus_.driver().error(
+        result, "page-locking " + std::to_string(span.end - span.begin) + " bytes");
     if (result == CuResult::OUT_OF_MEMORY)
         error.hint = "raise the limit of locked memory (ulimit -l)";
     else if (!is_device_lost(result))
@@ -128,11 +172,9 @@ void PinnedRanges::release(Span span) noexcept {
 }
 
 bool PinnedRanges::unlock(uintptr_t begin) const noexcept {
-    const auto gpu = gpus_.any();
-    if (!gpu.ok())
-        return false;
-    const CudaScope scope(gpus_.driver(), gpu.value()->context);
-    return gpus_.driver().call.host_unregister(reinterpret_cast<void*>(begin)) == CuResult::SUCCESS;
+    return on_any([&](const Calls& call) {
+               return call.host_unregister(reinterpret_cast<void*>(begin));
+           }) == CuResult::SUCCESS;
 }
 
 } // namespace nixl::core::cuda

@@ -36,23 +36,31 @@ class PinnedRanges {
     };
     /// `read_only`: the memory may be mapped so.
     /// Errors: NO_MEMORY the limit of locked memory (`ulimit -l`); BUSY bytes whose registration
-    /// outlives the buffer that it was made for; the driver's.
+    /// outlives the buffer that it was made for; PERMISSION_DENIED bytes that are locked for
+    /// reading alone; UNSUPPORTED memory in more than MAX_SEAMS parts; the driver's.
     Result<Added> add(uintptr_t address, uint64_t bytes, bool read_only) EXCLUDES(mutex_);
     void remove(uintptr_t address, uint64_t bytes) noexcept EXCLUDES(mutex_);
 
   private:
+    /// More parts than this are no memory to copy from.
+    static constexpr size_t MAX_SEAMS = 256;
+
     struct Range {
         uintptr_t end;
-        std::vector<Span> users; ///< the parts of it that buffers cover; empty: to be given back
+        bool is_read_only; ///< GPUs may not write to it
+        std::vector<Span>
+            users; ///< the parts that buffers cover; empty: it could not be given back
     };
     using Ranges = std::map<uintptr_t, Range>; // disjoint, by first byte
 
     Ranges::iterator first_behind(uintptr_t address) REQUIRES(mutex_);
-    Result<void> share(Ranges::iterator range, Span span) const REQUIRES(mutex_);
-    Result<void> lock(Span span, bool read_only) const;
+    Result<void> take_part(Ranges::iterator* next, Span part, bool read_only) REQUIRES(mutex_);
+    static Result<void> share(const Range& range, Span part, bool read_only);
+    Result<bool> lock(Span span, bool read_only) const;
     [[nodiscard]] bool is_locked_by_program(Span span) const noexcept;
     void release(Span span) noexcept REQUIRES(mutex_);
     bool unlock(uintptr_t begin) const noexcept;
+    template <typename Call> CuResult on_any(Call call) const;
 
     Gpus& gpus_;
     Mutex mutex_; // held over the driver's registering, which takes milliseconds

@@ -14,6 +14,19 @@ const Region* region_of(const nixl_region& side) noexcept {
     return static_cast<const Region*>(side.registration);
 }
 
+/// The one that moves the bytes; nullptr: there is none at either end.
+Gpu* gpu_of(const nixl_region_pair& pair) noexcept {
+    const Region *const source = region_of(pair.source), *const target = region_of(pair.target);
+    if (source == nullptr || target == nullptr)
+        return nullptr;
+    return source->gpu != nullptr ? source->gpu : target->gpu;
+}
+
+/// Elements of such regions go one by one, so that a piece is never more than MAX_SEAMS copies.
+bool has_seams(const nixl_region_pair& pair) noexcept {
+    return !region_of(pair.source)->seams.empty() || !region_of(pair.target)->seams.empty();
+}
+
 Address address(const unsigned char* pointer) noexcept {
     return reinterpret_cast<uintptr_t>(pointer);
 }
@@ -28,51 +41,58 @@ nixl_completion ended(uint64_t tag, uint64_t first, uint64_t count, CuResult why
 Queue::Queue(const sdk::Host& host, Gpus& gpus, void* host_queue)
     : host_(host), gpus_(gpus), completions_(RING_ENTRIES),
       // allow(hot): at queue_open().
-      alarm_(std::make_unique<Alarm>(host, host_queue)), joins_(gpus) {}
+      alarm_(std::make_unique<Alarm>(host, host_queue)), joins_(gpus.driver()) {}
 
 uint64_t Queue::submit(const nixl_batch& batch) noexcept {
     sdk::OpCursor at(batch);
-    while (!at.done() && has_room() && start_some(at, batch)) {}
+    const Joined joined = batch.stream == nullptr ? Joined() : join(batch, at.pair());
+    while (!at.done() && has_room() && start_some(at, batch.tag, joined)) {}
     if (batch.stream != nullptr && at.done())
         joins_.forget(batch.tag);
     return batch.element_count - at.elements_left();
 }
 
-/// False: no room for more.
-bool Queue::start_some(sdk::OpCursor& at, const nixl_batch& batch) noexcept {
-    Line* line = nullptr;
-    CuResult result = line_for(at.pair(), &line);
-    if (result == CuResult::SUCCESS && line->full())
-        return false;
-    if (result == CuResult::SUCCESS) {
-        const CudaScope scope(gpus_.driver(), line->gpu().context);
-        result = scope.result == CuResult::SUCCESS ? join(*line, batch) : scope.result;
-        Flight& flight = line->next();
-        flight.begin(batch.tag, at.element());
-        if (result == CuResult::SUCCESS)
-            copy_some(*line, flight, at);
-        if (flight.copies != 0) {
-            line->launch(host_.now_ns());
-            ++flights_;
-            return true;
-        }
-        result = result == CuResult::SUCCESS ? flight.why : result;
-        if (flight.failed_count != 0) { // nothing of it is on the stream
-            completions_.add_single(
-                ended(batch.tag, flight.first_element, flight.failed_count, flight.why));
-            return true;
-        }
-    }
-    refuse(at, batch.tag, result);
-    return true;
+Queue::Joined Queue::join(const nixl_batch& batch, const nixl_region_pair& pair) noexcept {
+    const Gpu* const gpu = gpu_of(pair);
+    if (gpu == nullptr)
+        return {nullptr, CuResult::INVALID_VALUE};
+    const CudaScope scope(gpus_.driver(), gpu->context); // some context has to be current
+    Joined joined;
+    joined.result = joins_.event_of(batch.tag, static_cast<Stream>(batch.stream), &joined.event);
+    return joined;
 }
 
-CuResult Queue::join(Line& line, const nixl_batch& batch) noexcept {
-    if (batch.stream == nullptr)
-        return CuResult::SUCCESS;
-    Event event = nullptr;
-    const CuResult recorded = joins_.event_of(batch.tag, static_cast<Stream>(batch.stream), &event);
-    return recorded == CuResult::SUCCESS ? line.wait_for(event) : recorded;
+/// False: no room for more.
+bool Queue::start_some(sdk::OpCursor& at, uint64_t tag, const Joined& joined) noexcept {
+    Line* line = nullptr;
+    CuResult result = joined.result;
+    if (result == CuResult::SUCCESS)
+        result = line_for(at.pair(), &line);
+    if (result == CuResult::SUCCESS && line->full())
+        return false;
+    if (result != CuResult::SUCCESS) {
+        refuse(at, tag, result);
+        return true;
+    }
+    const CudaScope scope(gpus_.driver(), line->gpu().context);
+    result = scope.result;
+    if (result == CuResult::SUCCESS && joined.event != nullptr)
+        result = line->wait_for(joined.event);
+    if (result != CuResult::SUCCESS) {
+        line->gpu().note(result);
+        refuse(at, tag, result);
+        return true;
+    }
+    Flight& flight = line->next();
+    flight.begin(tag, at.element());
+    copy_some(*line, flight, at);
+    if (flight.copies == 0) { // nothing of it is on the stream
+        completions_.add_single(ended(tag, flight.first_element, flight.failed_count, flight.why));
+        return true;
+    }
+    line->launch(host_.now_ns());
+    ++flights_;
+    return true;
 }
 
 /// A piece that fails ends the flight: it may be on the stream in part, so it ends with it.
@@ -97,7 +117,7 @@ Queue::Piece Queue::take_piece(sdk::OpCursor& at) noexcept {
         piece.bytes += at.bytes();
         ++piece.elements;
         at.next();
-    } while (!at.done() && &at.pair() == pair &&
+    } while (!at.done() && &at.pair() == pair && !has_seams(*pair) &&
              address(at.target()) == piece.target + piece.bytes &&
              address(at.source()) == piece.source + piece.bytes);
     return piece;
@@ -127,11 +147,10 @@ void Queue::refuse(sdk::OpCursor& at, uint64_t tag, CuResult why) noexcept {
 }
 
 CuResult Queue::line_for(const nixl_region_pair& pair, Line** out) noexcept {
-    const Region *const source = region_of(pair.source), *const target = region_of(pair.target);
-    if (source == nullptr || target == nullptr ||
-        (source->gpu == nullptr && target->gpu == nullptr))
+    if (gpu_of(pair) == nullptr)
         return CuResult::INVALID_VALUE;
-    Gpu& gpu = source->gpu != nullptr ? *source->gpu : *target->gpu;
+    const Region *const source = region_of(pair.source), *const target = region_of(pair.target);
+    Gpu& gpu = *gpu_of(pair);
     const Way way = source->gpu == nullptr       ? Way::IN
                     : target->gpu == nullptr     ? Way::OUT
                     : source->gpu == target->gpu ? Way::WITHIN
@@ -178,20 +197,20 @@ void Queue::end_oldest(Line& line, CuResult state) noexcept {
 }
 
 /// Sleeps through the first part of what takes long, and looks in a loop for the rest: being called
-/// back takes the driver some 100 us. 0: nothing is under way, or it is overdue, since the GPU has
-/// other work.
+/// back takes the driver some 100 us. 0: nothing is under way but what is overdue, since it waits
+/// for other work of the GPU.
 int Queue::assist() noexcept {
     constexpr uint64_t NAP_NS = 100'000, OVERSLEPT_NS = 100'000, PATIENCE_NS = 1'000'000;
     constexpr int LOOKS = 20;
+    const uint64_t now = host_.now_ns();
     Line* next = nullptr;
     for (Line* const line : lines_)
-        if (!line->empty() && (next == nullptr || line->oldest().due_ns < next->oldest().due_ns))
+        if (!line->empty() && now <= line->oldest().due_ns + PATIENCE_NS &&
+            (next == nullptr || line->oldest().due_ns < next->oldest().due_ns))
             next = line;
     if (next == nullptr)
         return 0;
-    const uint64_t now = host_.now_ns(), due = next->oldest().due_ns;
-    if (now > due + PATIENCE_NS)
-        return 0;
+    const uint64_t due = next->oldest().due_ns;
     if (now + NAP_NS + OVERSLEPT_NS < due) {
         const timespec nap{0, NAP_NS};
         return ::nanosleep(&nap, nullptr) == 0 ? 1 : 2;
@@ -219,6 +238,8 @@ bool Queue::call_after_oldest(Line& line) noexcept {
     const CudaScope scope(gpus_.driver(), line.gpu().context);
     if (scope.result != CuResult::SUCCESS || line.state_of_oldest() != CuResult::NOT_READY)
         return false;
+    if (line.oldest().has_call)
+        return true;
     alarm_->expect_call();
     const bool will_ring = line.call_after_oldest(&Alarm::ring, alarm_.get()) == CuResult::SUCCESS;
     if (!will_ring)

@@ -28,7 +28,7 @@ class Queue {
     uint64_t submit(const nixl_batch& batch) noexcept;
     uint32_t poll(nixl_completion* out, uint32_t capacity) noexcept;
     /// What is on a stream cannot be taken back, and is soon over.
-    static void cancel(uint64_t) noexcept {}
+    void cancel(uint64_t tag) noexcept { joins_.forget(tag); }
     bool arm() noexcept;
     int assist() noexcept;
 
@@ -48,8 +48,13 @@ class Queue {
     [[nodiscard]] bool has_room() const noexcept {
         return completions_.room() > ENTRIES_PER_FLIGHT * flights_ + ENTRIES_PER_FLIGHT;
     }
-    bool start_some(sdk::OpCursor& at, const nixl_batch& batch) noexcept;
-    CuResult join(Line& line, const nixl_batch& batch) noexcept;
+    /// What a batch waits for: an event, nothing, or what went wrong.
+    struct Joined {
+        Event event = nullptr;
+        CuResult result = CuResult::SUCCESS;
+    };
+    Joined join(const nixl_batch& batch, const nixl_region_pair& pair) noexcept;
+    bool start_some(sdk::OpCursor& at, uint64_t tag, const Joined& joined) noexcept;
     static void copy_some(Line& line, Flight& flight, sdk::OpCursor& at) noexcept;
     void refuse(sdk::OpCursor& at, uint64_t tag, CuResult why) noexcept;
     CuResult line_for(const nixl_region_pair& pair, Line** out) noexcept;

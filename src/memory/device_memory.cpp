@@ -137,7 +137,7 @@ Result<void> DeviceMemory::check(uintptr_t address, uint64_t bytes, uint32_t kin
 }
 
 bool DeviceMemory::hides(uintptr_t address) noexcept {
-    const auto driver = cuda_driver(choice_); // the backend has loaded it, if there is one
+    const auto driver = cuda_driver(choice_); // loaded by the cuda backend's probe()
     if (!driver.ok() || address == 0)
         return false;
     const auto owner = owner_of(*driver.value(), address);

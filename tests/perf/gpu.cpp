@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copies to, from and between GPUs beside the driver's own: an asynchronous copy and a loop over
-// the query of its event, on buffers of the same sort. For each way and size one JSON line: median
-// microseconds of each, over alternating rounds.
+// the query of its event, on page-locked buffers and those of GPUs. For each way and size one JSON
+// line: median microseconds of each, over alternating rounds.
 #include <algorithm>
 #include <chrono>
 #include <cstring>
@@ -41,7 +41,10 @@ class Raw {
         check(driver_.call.event_record(event_, stream_), "record");
     }
     void finish() const {
-        while (driver_.call.event_query(event_) == CuResult::NOT_READY) {}
+        CuResult state = CuResult::NOT_READY;
+        while (state == CuResult::NOT_READY)
+            state = driver_.call.event_query(event_);
+        check(state, "raw copy");
     }
 
   private:

@@ -161,7 +161,7 @@ TEST_F(CudaBackend, StreamOfTheCaller_isWaitedFor) {
     const GpuMemory first(BYTES, NIXL_KIND_DEVICE, 0), second(BYTES, NIXL_KIND_DEVICE, 0);
     const GpuMemory elsewhere(BYTES, NIXL_KIND_DEVICE, 1);
     const nixl_region source = on_gpu(first, BYTES), target = on_gpu(second, BYTES);
-    (void)on_gpu(elsewhere, BYTES); // its GPU is in use
+    const nixl_region far = on_gpu(elsewhere, BYTES);
     for (const int device : {0, 1}) {
         Context context = nullptr;
         Stream stream = nullptr;
@@ -179,12 +179,16 @@ TEST_F(CudaBackend, StreamOfTheCaller_isWaitedFor) {
                       },
                       &is_open, 0),
                   CuResult::SUCCESS);
-        submit(source, target, BYTES, stream);
+        const auto value = static_cast<unsigned char>(5 + device);
+        const Address filled = number == 0 ? first.address() : elsewhere.address();
+        ASSERT_EQ(call.fill(filled, value, BYTES, stream), CuResult::SUCCESS);
+        submit(number == 0 ? source : far, target, BYTES, stream);
         nixl_completion entry{};
         for (int look = 0; look < 100; ++look)
             EXPECT_EQ(table.poll(queue, &entry, 1), 0u) << "it did not wait for the stream";
         is_open = true;
         EXPECT_EQ(finished(), NIXL_OK);
+        EXPECT_EQ(second.read(0, BYTES), Bytes(BYTES, value)) << "it did not wait for the stream";
         EXPECT_EQ(call.stream_destroy(stream), CuResult::SUCCESS);
         (void)call.context_release(number);
     }
@@ -233,6 +237,42 @@ TEST_F(CudaBackend, SleepingDriver_isWokenAndHelpEndsInTime) {
     }
     EXPECT_GT(armed, 0u);
     EXPECT_EQ(memory.read(0, BYTES), content);
+}
+
+// A full stream of the driver blocks its caller, which holds the queue.
+TEST_F(CudaBackend, ArmedAgainAndAgain_oneCallIsEnough) {
+    const auto& call = test_driver().call;
+    const GpuMemory first(PAGE, NIXL_KIND_DEVICE, 0), second(PAGE, NIXL_KIND_DEVICE, 0);
+    const nixl_region source = on_gpu(first, PAGE), target = on_gpu(second, PAGE);
+    Context context = nullptr;
+    ASSERT_EQ(call.context_retain(&context, 0), CuResult::SUCCESS);
+    Stream stream = nullptr;
+    std::atomic<bool> is_open{false};
+    {
+        const CudaScope scope(test_driver(), context);
+        ASSERT_EQ(call.stream_create(&stream, core::cuda::STREAM_NON_BLOCKING, 0),
+                  CuResult::SUCCESS);
+        ASSERT_EQ(call.stream_callback(
+                      stream,
+                      [](Stream, CuResult, void* gate) {
+                          while (!static_cast<std::atomic<bool>*>(gate)->load())
+                              std::this_thread::yield();
+                      },
+                      &is_open, 0),
+                  CuResult::SUCCESS);
+    }
+    const uint64_t before = host.wakes(this);
+    submit(source, target, PAGE, stream);
+    for (int time = 0; time < 2000; ++time)
+        EXPECT_EQ(table.arm(queue), 1);
+    EXPECT_EQ(host.wakes(this), before);
+    is_open = true;
+    EXPECT_TRUE(host.wait_for_wakes(this, before + 1, PATIENCE));
+    EXPECT_EQ(finished(), NIXL_OK);
+    EXPECT_EQ(host.wakes(this), before + 1);
+    const CudaScope scope(test_driver(), context);
+    EXPECT_EQ(call.stream_destroy(stream), CuResult::SUCCESS);
+    (void)call.context_release(0);
 }
 
 TEST_F(CudaBackend, WhatItCannotReach_isRefusedWithTheReason) {
