@@ -20,6 +20,38 @@ using core::cuda::Stream;
 
 constexpr uint64_t PAGE = 4096;
 
+/// A stream of the program's that is held up until it is opened, at its end at the latest.
+class Gate {
+  public:
+    explicit Gate(Context context) : context_(context) {
+        const auto& call = test_driver().call;
+        const CudaScope scope(test_driver(), context_);
+        EXPECT_EQ(call.stream_create(&stream_, core::cuda::STREAM_NON_BLOCKING, 0),
+                  CuResult::SUCCESS);
+        EXPECT_EQ(call.stream_callback(stream_, &Gate::wait, &is_open_, 0), CuResult::SUCCESS);
+    }
+    ~Gate() {
+        open();
+        const CudaScope scope(test_driver(), context_);
+        EXPECT_EQ(test_driver().call.stream_synchronize(stream_), CuResult::SUCCESS);
+        EXPECT_EQ(test_driver().call.stream_destroy(stream_), CuResult::SUCCESS);
+    }
+    Gate(const Gate&) = delete;
+    Gate& operator=(const Gate&) = delete;
+    [[nodiscard]] Stream stream() const { return stream_; }
+    void open() { is_open_ = true; }
+
+  private:
+    static void wait(Stream, CuResult, void* is_open) {
+        while (!static_cast<std::atomic<bool>*>(is_open)->load())
+            std::this_thread::yield();
+    }
+
+    const Context context_;
+    Stream stream_ = nullptr;
+    std::atomic<bool> is_open_{false};
+};
+
 class CudaBackend : public ::testing::Test {
   protected:
     void SetUp() override {
@@ -164,32 +196,20 @@ TEST_F(CudaBackend, StreamOfTheCaller_isWaitedFor) {
     const nixl_region far = on_gpu(elsewhere, BYTES);
     for (const int device : {0, 1}) {
         Context context = nullptr;
-        Stream stream = nullptr;
         const int number = device % static_cast<int>(test_driver().devices);
         ASSERT_EQ(call.context_retain(&context, number), CuResult::SUCCESS);
         const CudaScope scope(test_driver(), context);
-        ASSERT_EQ(call.stream_create(&stream, core::cuda::STREAM_NON_BLOCKING, 0),
-                  CuResult::SUCCESS);
-        std::atomic<bool> is_open{false};
-        ASSERT_EQ(call.stream_callback(
-                      stream,
-                      [](Stream, CuResult, void* gate) {
-                          while (!static_cast<std::atomic<bool>*>(gate)->load())
-                              std::this_thread::yield();
-                      },
-                      &is_open, 0),
-                  CuResult::SUCCESS);
+        Gate gate(context);
         const auto value = static_cast<unsigned char>(5 + device);
         const Address filled = number == 0 ? first.address() : elsewhere.address();
-        ASSERT_EQ(call.fill(filled, value, BYTES, stream), CuResult::SUCCESS);
-        submit(number == 0 ? source : far, target, BYTES, stream);
+        ASSERT_EQ(call.fill(filled, value, BYTES, gate.stream()), CuResult::SUCCESS);
+        submit(number == 0 ? source : far, target, BYTES, gate.stream());
         nixl_completion entry{};
         for (int look = 0; look < 100; ++look)
             EXPECT_EQ(table.poll(queue, &entry, 1), 0u) << "it did not wait for the stream";
-        is_open = true;
+        gate.open();
         EXPECT_EQ(finished(), NIXL_OK);
         EXPECT_EQ(second.read(0, BYTES), Bytes(BYTES, value)) << "it did not wait for the stream";
-        EXPECT_EQ(call.stream_destroy(stream), CuResult::SUCCESS);
         (void)call.context_release(number);
     }
 }
@@ -246,33 +266,17 @@ TEST_F(CudaBackend, ArmedAgainAndAgain_oneCallIsEnough) {
     const nixl_region source = on_gpu(first, PAGE), target = on_gpu(second, PAGE);
     Context context = nullptr;
     ASSERT_EQ(call.context_retain(&context, 0), CuResult::SUCCESS);
-    Stream stream = nullptr;
-    std::atomic<bool> is_open{false};
-    {
-        const CudaScope scope(test_driver(), context);
-        ASSERT_EQ(call.stream_create(&stream, core::cuda::STREAM_NON_BLOCKING, 0),
-                  CuResult::SUCCESS);
-        ASSERT_EQ(call.stream_callback(
-                      stream,
-                      [](Stream, CuResult, void* gate) {
-                          while (!static_cast<std::atomic<bool>*>(gate)->load())
-                              std::this_thread::yield();
-                      },
-                      &is_open, 0),
-                  CuResult::SUCCESS);
-    }
+    Gate gate(context);
     const uint64_t before = host.wakes(this);
-    submit(source, target, PAGE, stream);
+    submit(source, target, PAGE, gate.stream());
     for (int time = 0; time < 2000; ++time)
         EXPECT_EQ(table.arm(queue), 1);
     EXPECT_EQ(host.wakes(this), before);
-    is_open = true;
+    gate.open();
     EXPECT_TRUE(host.wait_for_wakes(this, before + 1, PATIENCE));
     EXPECT_EQ(finished(), NIXL_OK);
     EXPECT_EQ(host.wakes(this), before + 1);
-    const CudaScope scope(test_driver(), context);
-    EXPECT_EQ(call.stream_destroy(stream), CuResult::SUCCESS);
-    (void)call.context_release(0);
+    (void)call.context_release(0); // the buffers keep it
 }
 
 TEST_F(CudaBackend, WhatItCannotReach_isRefusedWithTheReason) {
