@@ -18,7 +18,7 @@ import tree
 FOLDER = os.path.join(tree.ROOT, "tests", "perf")
 KEPT = os.path.join(tree.ROOT, "build", "bench")
 PAGES = os.path.join(tree.ROOT, "docs", "performance")
-GPU_SUBJECTS = ("gpu",)
+GPU_SUBJECTS = ("gpu", "gather")
 PREFIX = "bench_"
 
 

@@ -7,6 +7,8 @@ build_packages=(git meson ninja-build cmake g++ python3 python3-dev pkg-config
     liburing-dev)
 test_packages=(libgtest-dev clang-14 clang-format-14 fio valgrind python3-numpy python3-venv
     python3-pip ccache e2fsprogs util-linux binutils)
+# What not every system has; a check that needs one says so where it is missing.
+optional_packages=()
 compat_packages=(g++-11 g++-aarch64-linux-gnu qemu-user)
 
 usage() {
@@ -25,7 +27,7 @@ packages=("${build_packages[@]}")
 print_only=no
 for argument in "$@"; do
     case "$argument" in
-    --test) packages+=("${test_packages[@]}") ;;
+    --test) packages+=("${test_packages[@]}") optional_packages=(clang-19) ;;
     --compat) packages+=("${test_packages[@]}" "${compat_packages[@]}") ;;
     --print) print_only=yes ;;
     -h | --help) usage && exit 0 ;;
@@ -39,10 +41,17 @@ if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
     exit 1
 fi
 
+is_installed() {
+    [ "$(dpkg-query -W -f '${Status}' "$1" 2>/dev/null || true)" = "install ok installed" ]
+}
+is_offered() { apt-cache show "$1" >/dev/null 2>&1; }
+
 missing=()
 for package in "${packages[@]}"; do
-    state=$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true)
-    [ "$state" = "install ok installed" ] || missing+=("$package")
+    is_installed "$package" || missing+=("$package")
+done
+for package in "${optional_packages[@]}"; do
+    is_installed "$package" || ! is_offered "$package" || missing+=("$package")
 done
 if [ ${#missing[@]} -eq 0 ]; then
     echo "setup: nothing is missing"
@@ -74,4 +83,8 @@ fi
 echo "setup: installing ${missing[*]}"
 # Package lists of a fresh machine are empty or old; a failure shows up in the install right after.
 "${as_root[@]}" apt-get update -q || echo "setup: apt-get update failed; using the old lists" >&2
+for package in "${optional_packages[@]}"; do
+    case " ${missing[*]} " in *" $package "*) continue ;; esac
+    is_installed "$package" || ! is_offered "$package" || install+=("$package")
+done
 "${install[@]}"

@@ -110,6 +110,7 @@ def static_steps():
             [sys.executable, "-m", "unittest", "discover", "-s", "scripts", "-p", "*_test.py"],
         ),
         Step("headers", "every header compiles alone", script("check_headers.py")),
+        Step("kernels", "the kept PTX is what its sources make", script("check_kernels.py")),
     ]
 
 

@@ -35,6 +35,9 @@ CuResult put_attribute(void* out, PointerAttribute which, const Range* range, Ad
     case PointerAttribute::DEVICE_ORDINAL:
         put<int>(out, known ? range->gpu->ordinal : 0);
         return CuResult::SUCCESS;
+    case PointerAttribute::IS_PLAIN_ALLOCATION:
+        put<uint32_t>(out, known && range->sort == Sort::DEVICE ? 1 : 0);
+        return CuResult::SUCCESS;
     case PointerAttribute::RANGE_START:
         put<Address>(out, known ? range->start : 0);
         return CuResult::SUCCESS;

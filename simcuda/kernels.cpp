@@ -12,7 +12,7 @@ void* Launch::resolve(core::cuda::Address address, size_t bytes, bool writes) co
 }
 
 const Kernel* find_kernel(std::string_view name) {
-    for (const Kernel* const kernel : {&FILL_WORDS})
+    for (const Kernel* const kernel : {&FILL_WORDS, &GATHER_BULK, &GATHER_PLAIN})
         if (kernel->name == name)
             return kernel;
     return nullptr;

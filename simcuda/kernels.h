@@ -62,4 +62,7 @@ const Kernel* find_kernel(std::string_view name);
 /// count (uint32_t both).
 extern const Kernel FILL_WORDS;
 
+/// The kernels of backends/cuda/kernels. Parameter: CopyList.
+extern const Kernel GATHER_BULK, GATHER_PLAIN;
+
 } // namespace nixl::simcuda

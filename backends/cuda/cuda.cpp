@@ -44,11 +44,12 @@ class Cuda {
     static constexpr const char* NAME = "cuda";
 
     using Registration = Region; // what batches bring back
+    using Prepared = cuda::Prepared;
 
     class Queue : public cuda::Queue {
       public:
         Queue(Cuda& owner, uint32_t, void* host_queue)
-            : cuda::Queue(owner.host_, *owner.gpus_, host_queue) {}
+            : cuda::Queue(owner.host_, *owner.gpus_, owner.policy_, host_queue) {}
     };
 
     static nixl_status probe(const sdk::Host& host, nixl_caps* out, nixl_error_text* error) {
@@ -59,10 +60,10 @@ class Cuda {
         if (!driver)
             return report(driver.error(), error);
         // Completed elements are over on the GPU: nothing of them can come later.
-        out->flags = NIXL_CAP_SELF_DRIVEN | NIXL_CAP_CANCEL_FENCES;
+        out->flags = NIXL_CAP_SELF_DRIVEN | NIXL_CAP_CANCEL_FENCES | NIXL_CAP_PREPARE;
         if (driver.value()->simulated)
             out->flags |= NIXL_CAP_SIMULATED;
-        out->detail = driver.value()->simulated ? "simulated, copy engines" : "copy engines";
+        out->detail = driver.value()->simulated ? "simulated" : "copy engines and kernels";
         return NIXL_OK;
     }
 
@@ -72,6 +73,12 @@ class Cuda {
         const auto driver = driver_for(host_);
         if (!driver)
             return report(driver.error(), error);
+        policy_.rule = host_.text("cuda.engine") == "copy"     ? EnginePolicy::Rule::COPY
+                       : host_.text("cuda.engine") == "kernel" ? EnginePolicy::Rule::KERNEL
+                                                               : EnginePolicy::Rule::AUTO;
+        policy_.at_target = host_.text("cuda.kernel_gpu") != "source";
+        policy_.sm_budget =
+            static_cast<uint32_t>(host_.number("cuda.sm_budget", policy_.sm_budget));
         gpus_ = std::make_unique<Gpus>(*driver.value());
         pinned_ = std::make_unique<PinnedRanges>(*gpus_);
         return NIXL_OK;
@@ -90,7 +97,7 @@ class Cuda {
             made->seams = std::move(added.value().seams);
             made->pinned = added.value().is_ours ? pinned_.get() : nullptr;
         } else if (desc.kind == NIXL_KIND_DEVICE || desc.kind == NIXL_KIND_MANAGED) {
-            const auto gpu = gpus_->use(desc.device);
+            const auto gpu = use(desc.device);
             if (!gpu)
                 return report(gpu.error(), error);
             made->gpu = gpu.value();
@@ -98,12 +105,50 @@ class Cuda {
             return sdk::fail(error, NIXL_UNSUPPORTED, 0,
                              "GPUs reach page-locked host memory and GPU memory only");
         }
+        inspect(gpus_->driver().call, made.get());
         *out = std::move(made);
         return NIXL_OK;
     }
 
+    nixl_status prepare(const nixl_region* regions, uint32_t region_count, const nixl_block* blocks,
+                        uint64_t block_count, int32_t accessing_device,
+                        std::unique_ptr<Prepared>* out, nixl_error_text* error) {
+        std::vector<Gpu*> readers;
+        if (accessing_device >= 0 && policy_.rule != EnginePolicy::Rule::COPY) {
+            const auto gpu = use(accessing_device);
+            if (!gpu)
+                return report(gpu.error(), error);
+            readers.push_back(gpu.value());
+        }
+        // The accessing device is the target's; the source's is not known here.
+        if (!readers.empty() && !policy_.at_target)
+            readers = gpus_->all();
+        auto made = Prepared::make({regions, region_count}, {blocks, block_count}, readers);
+        if (!made)
+            return report(made.error(), error);
+        *out = std::move(made).value();
+        return NIXL_OK;
+    }
+
+    const char* engine_of(const nixl_batch& batch) noexcept {
+        return name_of(choose(batch, policy_));
+    }
+
   private:
+    /// Says once per GPU why kernels cannot be used there.
+    Result<Gpu*> use(int device) {
+        auto gpu = gpus_->use(device);
+        if (gpu && gpu.value()->why_no_kernels != CuResult::SUCCESS &&
+            !gpu.value()->has_complained.exchange(true))
+            host_.log(NIXL_LOG_WARN, __FILE__, __LINE__,
+                      "GPU %d: its driver does not load the copying kernels (%s); scattered blocks "
+                      "go through the copy engines, some microseconds each",
+                      device, gpus_->driver().text_of(gpu.value()->why_no_kernels).c_str());
+        return gpu;
+    }
+
     const sdk::Host host_;
+    EnginePolicy policy_;
     std::unique_ptr<Gpus> gpus_;
     std::unique_ptr<PinnedRanges> pinned_; // after gpus_, whose contexts it needs to its end
 };

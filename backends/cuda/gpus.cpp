@@ -3,6 +3,20 @@
 
 namespace nixl::core::cuda {
 
+CuResult Gpu::upload(Address target, const void* source, uint64_t bytes) {
+    const MutexLock lock(mutex_);
+    const Calls& call = driver.call;
+    CuResult result = CuResult::SUCCESS;
+    if (stream_ == nullptr)
+        result = call.stream_create(&stream_, STREAM_NON_BLOCKING, 0);
+    if (result == CuResult::SUCCESS)
+        result = call.copy_to_device(target, source, bytes, stream_);
+    if (result == CuResult::SUCCESS)
+        result = call.stream_synchronize(stream_);
+    note(result);
+    return result;
+}
+
 Result<Gpu*> Gpus::use(int number) {
     NIXL_ASSIGN_OR_RETURN(const Context context, devices_.context(number));
     const auto slot = static_cast<uint32_t>(number);
@@ -14,6 +28,10 @@ Result<Gpu*> Gpus::use(int number) {
     if (gpu != nullptr)
         return gpu.get();
     gpu = std::make_unique<Gpu>(driver(), number, context);
+    {
+        const CudaScope scope(driver(), context);
+        gpu->why_no_kernels = gpu->kernels.load(driver(), number);
+    }
     for (const auto& other : owned_)
         if (other != nullptr && other != gpu) {
             enable_access(*gpu, *other);
@@ -21,6 +39,14 @@ Result<Gpu*> Gpus::use(int number) {
         }
     in_use_[slot].store(gpu.get());
     return gpu.get();
+}
+
+std::vector<Gpu*> Gpus::all() const {
+    std::vector<Gpu*> found;
+    for (const auto& slot : in_use_)
+        if (Gpu* const gpu = slot.load(std::memory_order_acquire); gpu != nullptr)
+            found.push_back(gpu);
+    return found;
 }
 
 Result<Gpu*> Gpus::any() {
@@ -38,13 +64,15 @@ Result<Gpu*> Gpus::any() {
 }
 
 /// Without it the driver stages copies between the two; that it is so is no error.
-void Gpus::enable_access(const Gpu& from, const Gpu& to) const noexcept {
+void Gpus::enable_access(Gpu& from, const Gpu& to) const noexcept {
     const Calls& call = driver().call;
     int can = 0;
     if (call.device_can_access(&can, from.number, to.number) != CuResult::SUCCESS || can == 0)
         return;
     const CudaScope scope(driver(), from.context);
-    (void)call.peer_enable(to.context, 0); // also when it was enabled already
+    const CuResult enabled = call.peer_enable(to.context, 0);
+    if (enabled == CuResult::SUCCESS || enabled == CuResult::PEER_ACCESS_ALREADY_ENABLED)
+        from.let_into(to);
 }
 
 } // namespace nixl::core::cuda

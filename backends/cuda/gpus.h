@@ -6,7 +6,9 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
+#include "gpu_kernels.h"
 #include "platform/cuda_devices.h"
 
 namespace nixl::core::cuda {
@@ -19,6 +21,9 @@ struct Gpu {
     const CudaDriver& driver;
     const int number;
     const Context context;
+    GpuKernels kernels;
+    CuResult why_no_kernels = CuResult::SUCCESS;
+    std::atomic<bool> has_complained{false}; ///< somebody has said so
 
     /// The result that ended it, once there was one: nothing more is asked of it then.
     std::atomic<int32_t> fault{0};
@@ -34,6 +39,20 @@ struct Gpu {
     void end(CuResult why) noexcept {
         fault.store(static_cast<int32_t>(why), std::memory_order_relaxed);
     }
+
+    /// Whether its kernels can touch plain memory of the other.
+    [[nodiscard]] bool reaches(const Gpu& other) const noexcept {
+        return (peers_.load(std::memory_order_relaxed) >> other.number & 1) != 0;
+    }
+    void let_into(const Gpu& other) noexcept { peers_.fetch_or(uint64_t{1} << other.number); }
+
+    /// Copies to this GPU's memory and waits for it. Control path; its context is current.
+    CuResult upload(Address target, const void* source, uint64_t bytes) EXCLUDES(mutex_);
+
+  private:
+    std::atomic<uint64_t> peers_{0}; ///< bits by number
+    Mutex mutex_;
+    Stream stream_ GUARDED_BY(mutex_) = nullptr; ///< of uploads; ends with the context
 };
 
 /// Threads: any thread. A GPU that was used once stays until the end, so pointers stay valid.
@@ -45,16 +64,19 @@ class Gpus {
 
     [[nodiscard]] const CudaDriver& driver() const noexcept { return devices_.driver(); }
 
-    /// At the first call for a GPU, those that are in use and it are let into each other's memory,
-    /// where the machine can. Control path.
+    /// At the first call for a GPU its kernels are loaded, and those that are in use and it are let
+    /// into each other's memory, where the machine can. Control path.
     /// Errors: NOT_FOUND there is no such GPU; the driver's.
     Result<Gpu*> use(int number) EXCLUDES(mutex_);
+
+    /// All that are in use.
+    std::vector<Gpu*> all() const;
 
     /// One that is in use; else the one whose context is current on this thread, or the first.
     Result<Gpu*> any();
 
   private:
-    void enable_access(const Gpu& from, const Gpu& to) const noexcept;
+    void enable_access(Gpu& from, const Gpu& to) const noexcept;
 
     CudaDevices devices_;
     Mutex mutex_;

@@ -34,10 +34,25 @@ Line::~Line() {
 }
 
 CuResult Line::copy(Flight& flight, Address target, Address source, uint64_t bytes) noexcept {
-    const CuResult result = gpu_.driver.call.copy(target, source, bytes, stream_);
+    return count(flight, gpu_.driver.call.copy(target, source, bytes, stream_));
+}
+
+CuResult Line::count(Flight& flight, CuResult result) noexcept {
     gpu_.note(result);
     flight.copies += result == CuResult::SUCCESS ? 1 : 0;
     return result;
+}
+
+void Line::drop_oldest() noexcept {
+    Flight& flight = flights_[head_++ % MAX_FLIGHTS];
+    copies_ -= flight.copies;
+    forget(flight);
+}
+
+void Line::forget(Flight& flight) noexcept {
+    if (flight.table != nullptr)
+        Tables::give(*flight.table);
+    flight.table = nullptr;
 }
 
 void Line::launch(uint64_t now_ns) noexcept {

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "gpus.h"
+#include "tables.h"
 
 namespace nixl::core::cuda {
 
@@ -20,14 +21,16 @@ struct Flight {
     uint64_t bytes = 0;               // of these
     uint64_t failed_count = 0;        // elements behind these, perhaps on the stream in part ...
     CuResult why = CuResult::SUCCESS; // ... which end with this
-    uint32_t copies = 0;
-    uint64_t due_ns = 0; // not over before, where the link is as fast as it can be
+    uint32_t copies = 0;              // and kernels
+    Table* table = nullptr;           // that its kernels read
+    uint64_t due_ns = 0;              // not over before, where the link is as fast as it can be
 
     void begin(uint64_t of_tag, uint64_t first) noexcept {
         tag = of_tag;
         first_element = first;
         element_count = bytes = failed_count = copies = 0;
         has_call = false;
+        table = nullptr;
         why = CuResult::SUCCESS;
     }
 };
@@ -42,7 +45,7 @@ class Line {
     /// What one flight adds to them: each takes the driver a microsecond, inside submit().
     static constexpr uint32_t FLIGHT_COPIES = 128;
 
-    Line(Gpu& gpu, double bytes_per_ns) : gpu_(gpu), bytes_per_ns_(bytes_per_ns) {}
+    Line(Gpu& gpu, double bytes_per_ns) : gpu_(gpu), bytes_per_ns_(bytes_per_ns), tables_(gpu) {}
     /// Waits until the work is over, or the GPU lost.
     ~Line();
     Line(const Line&) = delete;
@@ -62,23 +65,44 @@ class Line {
         return gpu_.driver.call.stream_wait_event(stream_, event, 0);
     }
     CuResult copy(Flight& flight, Address target, Address source, uint64_t bytes) noexcept;
+    /// As in GpuKernels, see there.
+    CuResult run_bulk(Flight& flight, const CopyList& list, uint32_t budget) noexcept {
+        return count(flight, gpu_.kernels.launch_bulk(list, budget, stream_));
+    }
+    CuResult run_plain(Flight& flight, const CopyList& list, uint32_t budget) noexcept {
+        return count(flight, gpu_.kernels.launch_plain(list, budget, stream_));
+    }
+    /// A table for the flight, which gives it back when it is over; nullptr: all are in use.
+    CuResult take_table(Flight& flight) noexcept { return tables_.take(&flight.table); }
+    /// What the table holds can be read at *out by kernels that are launched from here on.
+    CuResult upload(const Flight& flight, uint64_t bytes, Address* out) noexcept {
+        const CuResult result = tables_.upload(*flight.table, bytes, stream_, out);
+        gpu_.note(result);
+        return result;
+    }
+    [[nodiscard]] uint32_t flights() const noexcept { return tail_ - head_; }
 
     /// The place of the next flight; not when full().
     [[nodiscard]] Flight& next() noexcept { return flights_[tail_ % MAX_FLIGHTS]; }
+    /// Nothing of it is on the stream.
+    static void forget(Flight& flight) noexcept;
     /// It is under way.
     void launch(uint64_t now_ns) noexcept;
     [[nodiscard]] const Flight& oldest() const noexcept { return flights_[head_ % MAX_FLIGHTS]; }
     /// NOT_READY, SUCCESS, or what ended the work on this GPU for good.
     [[nodiscard]] CuResult state_of_oldest() const noexcept;
-    void drop_oldest() noexcept { copies_ -= flights_[head_++ % MAX_FLIGHTS].copies; }
+    void drop_oldest() noexcept;
     /// Calls `function` on a thread of the driver when the oldest flight is over, also by an error;
     /// once, so not where oldest().has_call.
     CuResult call_after_oldest(StreamCallback function, void* argument) noexcept;
 
   private:
+    CuResult count(Flight& flight, CuResult result) noexcept;
+
     Gpu& gpu_;
     const double bytes_per_ns_;
     uint64_t due_ns_ = 0; // of the newest flight
+    Tables tables_;
     Stream stream_ = nullptr;
     Stream alarm_ = nullptr; // waits for events and calls back, so that the other one goes on
     uint32_t head_ = 0;      // count up for ever

@@ -7,12 +7,10 @@
 #include <cstdint>
 #include <memory>
 
+#include "choice.h"
 #include "line.h"
 
 namespace nixl::core::cuda {
-
-/// Which way bytes go, seen from the GPU that moves them. The hardware has an engine for each.
-enum class Way : uint32_t { IN, OUT, WITHIN, ACROSS };
 
 /// Threads: the queue's driver.
 class Lines {

@@ -5,30 +5,22 @@
 #include <algorithm>
 #include <ctime>
 
+#include "gather.h"
+
 namespace nixl::core::cuda {
 namespace {
 
 constexpr uint32_t RING_ENTRIES = 1024;
 
-const Region* region_of(const nixl_region& side) noexcept {
-    return static_cast<const Region*>(side.registration);
-}
-
-/// The one that moves the bytes; nullptr: there is none at either end.
-Gpu* gpu_of(const nixl_region_pair& pair) noexcept {
-    const Region *const source = region_of(pair.source), *const target = region_of(pair.target);
-    if (source == nullptr || target == nullptr)
-        return nullptr;
-    return source->gpu != nullptr ? source->gpu : target->gpu;
-}
-
 /// Elements of such regions go one by one, so that a piece is never more than MAX_SEAMS copies.
-bool has_seams(const nixl_region_pair& pair) noexcept {
-    return !region_of(pair.source)->seams.empty() || !region_of(pair.target)->seams.empty();
+bool has_seams(const Piece& piece) noexcept {
+    return !piece.source_region->seams.empty() || !piece.target_region->seams.empty();
 }
 
-Address address(const unsigned char* pointer) noexcept {
-    return reinterpret_cast<uintptr_t>(pointer);
+/// Whether two pieces go the same way, on the same GPU.
+bool is_of_one_line(const Piece& a, const Piece& b) noexcept {
+    return a.source_region->gpu == b.source_region->gpu &&
+           a.target_region->gpu == b.target_region->gpu;
 }
 
 nixl_completion ended(uint64_t tag, uint64_t first, uint64_t count, CuResult why) noexcept {
@@ -38,56 +30,62 @@ nixl_completion ended(uint64_t tag, uint64_t first, uint64_t count, CuResult why
 
 } // namespace
 
-Queue::Queue(const sdk::Host& host, Gpus& gpus, void* host_queue)
-    : host_(host), gpus_(gpus), completions_(RING_ENTRIES),
+Queue::Queue(const sdk::Host& host, Gpus& gpus, const EnginePolicy& policy, void* host_queue)
+    : host_(host), gpus_(gpus), policy_(policy), completions_(RING_ENTRIES),
       // allow(hot): at queue_open().
       alarm_(std::make_unique<Alarm>(host, host_queue)), joins_(gpus.driver()) {}
 
 uint64_t Queue::submit(const nixl_batch& batch) noexcept {
-    sdk::OpCursor at(batch);
-    const Joined joined = batch.stream == nullptr ? Joined() : join(batch, at.pair());
-    while (!at.done() && has_room() && start_some(at, batch.tag, joined)) {}
-    if (batch.stream != nullptr && at.done())
+    Submission work{Elements(batch), batch.tag, choose(batch, policy_)};
+    if (work.engine != Engine::COPY)
+        work.occasion = host_.now_ns();
+    if (batch.stream != nullptr)
+        join(static_cast<Stream>(batch.stream), &work);
+    while (!work.at.done() && has_room() && start_some(work)) {}
+    if (batch.stream != nullptr && work.at.done())
         joins_.forget(batch.tag);
-    return batch.element_count - at.elements_left();
+    return batch.element_count - work.at.left();
 }
 
-Queue::Joined Queue::join(const nixl_batch& batch, const nixl_region_pair& pair) noexcept {
-    const Gpu* const gpu = gpu_of(pair);
-    if (gpu == nullptr)
-        return {nullptr, CuResult::INVALID_VALUE};
+void Queue::join(Stream stream, Submission* out) noexcept {
+    const Gpu* const gpu = gpu_for(out->at.here(), out->engine, policy_);
+    if (gpu == nullptr) {
+        out->joined = CuResult::INVALID_VALUE;
+        return;
+    }
     const CudaScope scope(gpus_.driver(), gpu->context); // some context has to be current
-    Joined joined;
-    joined.result = joins_.event_of(batch.tag, static_cast<Stream>(batch.stream), &joined.event);
-    return joined;
+    out->joined = joins_.event_of(out->tag, stream, &out->event);
 }
 
 /// False: no room for more.
-bool Queue::start_some(sdk::OpCursor& at, uint64_t tag, const Joined& joined) noexcept {
+bool Queue::start_some(Submission& work) noexcept {
     Line* line = nullptr;
-    CuResult result = joined.result;
+    CuResult result = work.joined;
     if (result == CuResult::SUCCESS)
-        result = line_for(at.pair(), &line);
+        result = line_for(work.at.here(), work.engine, &line);
     if (result == CuResult::SUCCESS && line->full())
         return false;
     if (result != CuResult::SUCCESS) {
-        refuse(at, tag, result);
+        refuse(work, result);
         return true;
     }
     const CudaScope scope(gpus_.driver(), line->gpu().context);
     result = scope.result;
-    if (result == CuResult::SUCCESS && joined.event != nullptr)
-        result = line->wait_for(joined.event);
+    if (result == CuResult::SUCCESS && work.event != nullptr)
+        result = line->wait_for(work.event);
     if (result != CuResult::SUCCESS) {
         line->gpu().note(result);
-        refuse(at, tag, result);
+        refuse(work, result);
         return true;
     }
     Flight& flight = line->next();
-    flight.begin(tag, at.element());
-    copy_some(*line, flight, at);
+    flight.begin(work.tag, work.at.element());
+    if (!fill(*line, flight, work))
+        return false;
     if (flight.copies == 0) { // nothing of it is on the stream
-        completions_.add_single(ended(tag, flight.first_element, flight.failed_count, flight.why));
+        completions_.add_single(
+            ended(work.tag, flight.first_element, flight.failed_count, flight.why));
+        line->forget(flight);
         return true;
     }
     line->launch(host_.now_ns());
@@ -95,40 +93,49 @@ bool Queue::start_some(sdk::OpCursor& at, uint64_t tag, const Joined& joined) no
     return true;
 }
 
+/// False: no room for more.
+bool Queue::fill(Line& line, Flight& flight, Submission& work) const noexcept {
+    if (work.engine != Engine::COPY)
+        return gather_some(line, flight, work.at,
+                           {policy_.sm_budget, work.engine == Engine::BULK_KERNEL, work.occasion});
+    copy_some(line, flight, work.at);
+    return true;
+}
+
 /// A piece that fails ends the flight: it may be on the stream in part, so it ends with it.
-void Queue::copy_some(Line& line, Flight& flight, sdk::OpCursor& at) noexcept {
-    const nixl_region_pair* const pair = &at.pair();
-    while (flight.copies < Line::FLIGHT_COPIES && !at.done() && &at.pair() == pair) {
-        const Piece piece = take_piece(at);
-        flight.why = copy(line, flight, *pair, piece);
+void Queue::copy_some(Line& line, Flight& flight, Elements& at) noexcept {
+    const Piece first = at.here();
+    while (flight.copies < Line::FLIGHT_COPIES && !at.done() && is_of_one_line(first, at.here())) {
+        uint64_t elements = 0;
+        const Piece piece = take_piece(at, &elements);
+        flight.why = copy(line, flight, piece);
         if (flight.why != CuResult::SUCCESS) {
-            flight.failed_count = piece.elements;
+            flight.failed_count = elements;
             return;
         }
-        flight.element_count += piece.elements;
+        flight.element_count += elements;
         flight.bytes += piece.bytes;
     }
 }
 
-Queue::Piece Queue::take_piece(sdk::OpCursor& at) noexcept {
-    const nixl_region_pair* const pair = &at.pair();
-    Piece piece{address(at.target()), address(at.source()), 0, 0};
-    do {
-        piece.bytes += at.bytes();
-        ++piece.elements;
+Piece Queue::take_piece(Elements& at, uint64_t* elements) noexcept {
+    Piece piece = at.here();
+    at.next();
+    for (*elements = 1; !at.done() && !has_seams(piece); ++*elements) {
+        const Piece next = at.here();
+        if (!piece.is_followed_by(next))
+            break;
+        piece.bytes += next.bytes;
         at.next();
-    } while (!at.done() && &at.pair() == pair && !has_seams(*pair) &&
-             address(at.target()) == piece.target + piece.bytes &&
-             address(at.source()) == piece.source + piece.bytes);
+    }
     return piece;
 }
 
-CuResult Queue::copy(Line& line, Flight& flight, const nixl_region_pair& pair,
-                     Piece piece) noexcept {
+CuResult Queue::copy(Line& line, Flight& flight, Piece piece) noexcept {
     while (piece.bytes != 0) {
         const uint64_t bytes =
-            std::min({piece.bytes, region_of(pair.source)->bytes_to_seam(piece.source),
-                      region_of(pair.target)->bytes_to_seam(piece.target)});
+            std::min({piece.bytes, piece.source_region->bytes_to_seam(piece.source),
+                      piece.target_region->bytes_to_seam(piece.target)});
         const CuResult result = line.copy(flight, piece.target, piece.source, bytes);
         if (result != CuResult::SUCCESS)
             return result;
@@ -140,24 +147,19 @@ CuResult Queue::copy(Line& line, Flight& flight, const nixl_region_pair& pair,
 }
 
 /// The next element, and as many of its run as there are where nothing works any more, ends here.
-void Queue::refuse(sdk::OpCursor& at, uint64_t tag, CuResult why) noexcept {
-    const uint64_t count = is_device_lost(why) ? at.left_in_run() : 1;
-    completions_.add_single(ended(tag, at.element(), count, why));
-    at.skip(count);
+void Queue::refuse(Submission& work, CuResult why) noexcept {
+    const uint64_t count = is_device_lost(why) ? work.at.left_in_run() : 1;
+    completions_.add_single(ended(work.tag, work.at.element(), count, why));
+    work.at.skip(count);
 }
 
-CuResult Queue::line_for(const nixl_region_pair& pair, Line** out) noexcept {
-    if (gpu_of(pair) == nullptr)
+CuResult Queue::line_for(const Piece& piece, Engine engine, Line** out) noexcept {
+    Gpu* const gpu = gpu_for(piece, engine, policy_);
+    if (gpu == nullptr)
         return CuResult::INVALID_VALUE;
-    const Region *const source = region_of(pair.source), *const target = region_of(pair.target);
-    Gpu& gpu = *gpu_of(pair);
-    const Way way = source->gpu == nullptr       ? Way::IN
-                    : target->gpu == nullptr     ? Way::OUT
-                    : source->gpu == target->gpu ? Way::WITHIN
-                                                 : Way::ACROSS;
-    if (gpu.is_lost())
-        return static_cast<CuResult>(gpu.fault.load(std::memory_order_relaxed));
-    return lines_.get(gpu, way, out);
+    if (gpu->is_lost())
+        return static_cast<CuResult>(gpu->fault.load(std::memory_order_relaxed));
+    return lines_.get(*gpu, way_of(piece), out);
 }
 
 uint32_t Queue::poll(nixl_completion* out, uint32_t capacity) noexcept {

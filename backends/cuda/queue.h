@@ -8,19 +8,18 @@
 #include <nixl/backend.h>
 #include <nixl/sdk/completion_ring.hpp>
 #include <nixl/sdk/host.hpp>
-#include <nixl/sdk/op_cursor.hpp>
 
 #include "alarm.h"
+#include "choice.h"
 #include "joins.h"
 #include "lines.h"
-#include "region.h"
 
 namespace nixl::core::cuda {
 
 /// Threads: one driver.
 class Queue {
   public:
-    Queue(const sdk::Host& host, Gpus& gpus, void* host_queue);
+    Queue(const sdk::Host& host, Gpus& gpus, const EnginePolicy& policy, void* host_queue);
     ~Queue() { Alarm::close(std::move(alarm_)); }
     Queue(const Queue&) = delete;
     Queue& operator=(const Queue&) = delete;
@@ -35,35 +34,34 @@ class Queue {
   private:
     static constexpr uint32_t ENTRIES_PER_FLIGHT = 2; // what moved, and what failed behind it
 
-    /// Elements that lie one behind the other on both sides go as one copy.
-    struct Piece {
-        Address target = 0, source = 0;
-        uint64_t bytes = 0, elements = 0;
-    };
-
-    /// Takes the next one, of one pair of regions.
-    static Piece take_piece(sdk::OpCursor& at) noexcept;
-    static CuResult copy(Line& line, Flight& flight, const nixl_region_pair& pair,
-                         Piece piece) noexcept;
+    /// Takes the next piece: elements that lie one behind the other on both sides go as one copy.
+    static Piece take_piece(Elements& at, uint64_t* elements) noexcept;
+    static CuResult copy(Line& line, Flight& flight, Piece piece) noexcept;
     [[nodiscard]] bool has_room() const noexcept {
         return completions_.room() > ENTRIES_PER_FLIGHT * flights_ + ENTRIES_PER_FLIGHT;
     }
-    /// What a batch waits for: an event, nothing, or what went wrong.
-    struct Joined {
-        Event event = nullptr;
-        CuResult result = CuResult::SUCCESS;
+    /// One submit(): where it stands, and what all its flights have in common.
+    struct Submission {
+        Elements at;
+        uint64_t tag;
+        Engine engine;
+        CuResult joined = CuResult::SUCCESS; // what came of joining the caller's stream
+        Event event = nullptr;               // to wait for, or nullptr
+        uint64_t occasion = 0;               // see Region::is_alive()
     };
-    Joined join(const nixl_batch& batch, const nixl_region_pair& pair) noexcept;
-    bool start_some(sdk::OpCursor& at, uint64_t tag, const Joined& joined) noexcept;
-    static void copy_some(Line& line, Flight& flight, sdk::OpCursor& at) noexcept;
-    void refuse(sdk::OpCursor& at, uint64_t tag, CuResult why) noexcept;
-    CuResult line_for(const nixl_region_pair& pair, Line** out) noexcept;
+    void join(Stream stream, Submission* out) noexcept;
+    bool start_some(Submission& work) noexcept;
+    bool fill(Line& line, Flight& flight, Submission& work) const noexcept;
+    static void copy_some(Line& line, Flight& flight, Elements& at) noexcept;
+    void refuse(Submission& work, CuResult why) noexcept;
+    CuResult line_for(const Piece& piece, Engine engine, Line** out) noexcept;
     void collect(Line& line) noexcept;
     void end_oldest(Line& line, CuResult state) noexcept;
     bool call_after_oldest(Line& line) noexcept;
 
     const sdk::Host host_;
     Gpus& gpus_;
+    const EnginePolicy policy_;
     sdk::CompletionRing completions_;
     uint32_t flights_ = 0; // of all lines
     std::unique_ptr<Alarm> alarm_;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 
 #include "pinned.h"
 
@@ -26,10 +27,29 @@ struct Region {
         return next == seams.end() ? UINT64_MAX : *next - at;
     }
 
+    /// Whether kernels of this GPU may touch it: where not, an access would end the GPU's context.
+    [[nodiscard]] bool is_open_to(const Gpu& other) const noexcept {
+        if (gpu == &other || gpu == nullptr)
+            return kernels_reach;
+        return kernels_reach && peers_reach && other.reaches(*gpu);
+    }
+    /// Whether it is still the memory that it was at attach(): asks the driver, some 200 ns, once
+    /// per `occasion`.
+    [[nodiscard]] bool is_alive(const Calls& call, uint64_t occasion) const noexcept;
+
     std::vector<uintptr_t> seams;   ///< see PinnedRanges::Added
     PinnedRanges* pinned = nullptr; ///< where it is to be taken out of
     uintptr_t address = 0;
     uint64_t bytes = 0;
+    bool kernels_reach = false; ///< those of its own GPU, or of any where it is the host's
+    bool peers_reach = false;   ///< those of GPUs with peer access
+    uint64_t buffer_id = 0;     ///< the driver's; 0: page-locked here, so it cannot go away
+
+  private:
+    mutable std::atomic<uint64_t> seen_alive_{0}; ///< the occasion; relaxed, each asks for itself
 };
+
+/// Fills in what the driver says of a region's memory.
+void inspect(const Calls& call, Region* region) noexcept;
 
 } // namespace nixl::core::cuda

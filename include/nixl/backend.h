@@ -65,8 +65,8 @@ typedef struct nixl_batch {
     uint64_t first_in_run;  /* ... and its number within that run */
     void* prepared_source;  /* from prepare(), or NULL */
     void* prepared_target;
-    const uint32_t* source_indices; /* block numbers in the prepared lists; entry e is element e */
-    const uint32_t* target_indices;
+    const uint32_t* source_indices; /* block numbers in the prepared lists; entry e is element e. */
+    const uint32_t* target_indices; /* Both NULL: block e to block e */
     void* stream; /* the caller's stream to join (CUstream), or NULL */
     uint64_t tag; /* comes back in every completion; unique among the queue's open tags */
 } nixl_batch;
@@ -275,6 +275,11 @@ typedef struct nixl_backend_v1 {
      * report it. OK: all of it is moved, in full, and poll() says nothing of it. AGAIN: nothing is
      * moved, and submit() gets it. NULL: always that. */
     nixl_status (*move_now)(void* queue, const nixl_batch*);
+
+    /* For people: the engine that would move the batch, where the backend has several to choose
+     * from ("gather kernel"). Static text. NULL, as function or as answer: caps.detail says it.
+     * Any thread, at any time; the answer for an element_count of 0 is NULL. */
+    const char* (*engine_of)(void* instance, const nixl_batch*);
 } nixl_backend_v1;
 
 /* The one symbol of a plug-in. Fill *out (its struct_size says how much room the core knows of) and

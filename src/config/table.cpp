@@ -127,6 +127,14 @@ constexpr SettingInfo TABLE[] = {
      "Copies from this many bytes on bypass the caches."},
     {"memcpy.open_spans", INTEGER, "256", "NIXL_MEMCPY_OPEN_SPANS", "", "", 1, 256, OPEN,
      "Posts that one queue keeps for the workers at a time."},
+    {"cuda.engine", CHOICE, "auto", "NIXL_CUDA_ENGINE", "", "auto,copy,kernel", 0, 0, OPEN,
+     "What moves scattered memory of GPUs: copy engines alone, which a program whose own kernels "
+     "fill the GPU and wait for transfers needs, kernels alone, or what takes less time."},
+    {"cuda.sm_budget", INTEGER, "8", "NIXL_CUDA_SM_BUDGET", "", "", 0, 1024, OPEN,
+     "Multiprocessors that one copying kernel may use; 0 is all of the GPU's."},
+    {"cuda.kernel_gpu", CHOICE, "target", "NIXL_CUDA_KERNEL_GPU", "", "target,source", 0, 0, OPEN,
+     "Which of two GPUs runs the kernel that copies between them; the target, which reads, is some "
+     "percent faster."},
     {"posix.engine", CHOICE, "auto", "NIXL_POSIX_ENGINE", "", "auto,io_uring,threads", 0, 0, OPEN,
      "How files are read and written; auto is io_uring where it is permitted, else threads."},
     {"posix.queue_depth", INTEGER, "128", "NIXL_POSIX_QUEUE_DEPTH", "", "", 1, 4096, OPEN,

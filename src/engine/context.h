@@ -74,7 +74,7 @@ class Context final : private Host {
     [[nodiscard]] std::string differs_in(const Settings& wanted) EXCLUDES(mutex_);
     Result<std::string> report(std::string_view section) EXCLUDES(mutex_);
     Result<std::string> explain(nixl_buffer source, nixl_buffer target, uint64_t bytes);
-    [[nodiscard]] std::string path_of(const Request& request);
+    [[nodiscard]] std::string path_of(Request& request, uint32_t generation);
     Result<void> add_backend(const nixl_backend_v1& table) EXCLUDES(adding_);
     uint64_t trim() { return staging_->trim(); }
 

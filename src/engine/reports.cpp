@@ -150,11 +150,13 @@ Result<std::string> Context::explain(nixl_buffer source, nixl_buffer target, uin
     NIXL_ASSIGN_OR_RETURN(const Route* route,
                           router_->find(from->class_number, to->class_number, bytes));
     const TransferLimits limits = transfers_->limits();
-    return route->to_json(std::min(limits.chunk_bytes * limits.chunks, bytes));
+    return route->to_json(std::min(limits.chunk_bytes * limits.chunks, bytes),
+                          Transfers::engine_of(*route, *from, *to, bytes));
 }
 
-std::string Context::path_of(const Request& request) {
-    return request.route->to_json(request.pipeline ? request.pipeline->staging_bytes() : 0);
+std::string Context::path_of(Request& request, uint32_t generation) {
+    return request.route->to_json(request.pipeline ? request.pipeline->staging_bytes() : 0,
+                                  transfers_->engine_of(request, generation));
 }
 
 } // namespace nixl::core

@@ -80,8 +80,8 @@ enum class DeviceAttribute : int {
 };
 
 /// CUpointer_attribute. What is written: CONTEXT a Context, MEMORY_TYPE a uint32_t, DEVICE_POINTER
-/// an Address, HOST_POINTER a void*, IS_MANAGED a 32-bit boolean, DEVICE_ORDINAL an int, BUFFER_ID
-/// a uint64_t, RANGE_START an Address, RANGE_BYTES a size_t.
+/// an Address, HOST_POINTER a void*, IS_MANAGED and IS_PLAIN_ALLOCATION a 32-bit boolean,
+/// DEVICE_ORDINAL an int, BUFFER_ID a uint64_t, RANGE_START an Address, RANGE_BYTES a size_t.
 enum class PointerAttribute : int {
     CONTEXT = 1,
     MEMORY_TYPE = 2,
@@ -90,6 +90,7 @@ enum class PointerAttribute : int {
     BUFFER_ID = 7, ///< never given twice in a process: tells a freed range from a new one
     IS_MANAGED = 8,
     DEVICE_ORDINAL = 9,
+    IS_PLAIN_ALLOCATION = 10, ///< of cuMemAlloc(), which legacy IPC handles can be made of
     RANGE_START = 11,
     RANGE_BYTES = 12
 };

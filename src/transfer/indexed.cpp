@@ -10,22 +10,13 @@ namespace nixl::core {
 
 namespace {
 
-/// Blocks of lists of different shape that are written out one by one; longer lists of that kind
-/// are posted by index alone.
-constexpr uint64_t MAX_EXPANDED = 1u << 20;
-
 /// Whole lists entry by entry when their shapes are the same, else block by block. Empty when the
 /// blocks do not match; such a request can be posted by index alone.
 std::vector<nixl_run> pair_all(const IndexedLists& lists) {
     const List &source = *lists.source, &target = *lists.target;
     std::vector<nixl_run> runs;
-    const bool same_shape =
-        source.blocks.size() == target.blocks.size() &&
-        std::equal(source.blocks.begin(), source.blocks.end(), target.blocks.begin(),
-                   [](const nixl_block& a, const nixl_block& b) {
-                       return a.count == b.count && a.bytes == b.bytes;
-                   });
-    if (same_shape) {
+    if (have_same_shape(source, target)) {
+        runs.reserve(source.blocks.size());
         for (size_t i = 0; i < source.blocks.size(); ++i) {
             const nixl_block &from = source.blocks[i], &to = target.blocks[i];
             runs.push_back({from.offset, to.offset, from.bytes, from.stride, to.stride, from.count,
@@ -33,13 +24,11 @@ std::vector<nixl_run> pair_all(const IndexedLists& lists) {
         }
         return runs;
     }
-    if (source.count != target.count || source.count > MAX_EXPANDED)
+    if (source.count > MAX_EXPANDED || !lists.do_blocks_match())
         return runs;
-    for (uint64_t i = 0; i < source.count; ++i) {
+    runs.reserve(source.count);
+    for (uint64_t i = 0; i < source.count; ++i)
         runs.push_back(lists.run(i, i));
-        if (runs.back().bytes == 0)
-            return {};
-    }
     return runs;
 }
 
@@ -91,58 +80,108 @@ Result<Request*> Transfers::create_lists(nixl_list source_handle, nixl_list targ
                      "blocks of more than " + std::to_string(limit) + " bytes in lists over " +
                          request->route->name(),
                      "use runs, which are cut to fit, or shorter blocks");
-    if (request->route->direct()) {
-        std::vector<nixl_region> ends;
-        Backend& backend = *request->route->legs[0].backend;
-        const size_t step = target->buffers.size();
-        for (size_t i = 0; i < source->buffers.size(); ++i)
-            ends.push_back(request->many_pairs[i * step].source);
-        NIXL_ASSIGN_OR_RETURN(lists.prepared_source, lists.source->prepare(backend, ends));
-        ends.clear();
-        for (size_t k = 0; k < step; ++k)
-            ends.push_back(request->many_pairs[k].target);
-        NIXL_ASSIGN_OR_RETURN(lists.prepared_target, lists.target->prepare(backend, ends));
-    }
-    request->owned_runs = pair_all(lists);
+    if (request->route->direct())
+        NIXL_RETURN_IF_ERROR(prepare_in_backend(*request));
+    if (!lists.by_backend())
+        request->owned_runs = pair_all(lists);
     set_all_view(*request);
     guard.keep();
-    return publish(*request);
+    NIXL_ASSIGN_OR_RETURN(Request * published, publish(*request));
+    aim_at_lists(*published, nullptr, nullptr);
+    return published;
+}
+
+/// Both lists for the device that reads and writes through them: the target's, or where that has
+/// none the source's.
+Result<void> Transfers::prepare_in_backend(Request& request) {
+    IndexedLists& lists = *request.lists;
+    const auto uses = request.uses();
+    Backend& backend = *request.route->legs[0].backend;
+    const int32_t device = uses[1].region->kind_class.device >= 0
+                               ? uses[1].region->kind_class.device
+                               : uses[0].region->kind_class.device;
+    const size_t step = lists.target->buffers.size();
+    std::vector<nixl_region> ends;
+    for (size_t i = 0; i < lists.source->buffers.size(); ++i)
+        ends.push_back(request.many_pairs[i * step].source);
+    NIXL_ASSIGN_OR_RETURN(lists.prepared_source, lists.source->prepare(backend, ends, device));
+    ends.clear();
+    for (size_t k = 0; k < step; ++k)
+        ends.push_back(request.many_pairs[k].target);
+    NIXL_ASSIGN_OR_RETURN(lists.prepared_target, lists.target->prepare(backend, ends, device));
+    return {};
 }
 
 void Transfers::set_all_view(Request& request) noexcept {
+    const IndexedLists& lists = *request.lists;
     const auto& runs = request.owned_runs;
     RunView& all = request.lists->all;
     all = {};
-    if (runs.empty())
+    if (lists.by_backend() ? !lists.do_blocks_match() : runs.empty())
         return;
-    all = {runs.data(),     runs.size(), request.lists->source->count, request.lists->source->bytes,
-           RunShape::MIXED, nullptr};
-    if (runs.size() == 1)
+    all = {lists.by_backend() ? nullptr : runs.data(),
+           lists.by_backend() ? lists.source->count : runs.size(),
+           lists.source->count,
+           lists.source->bytes,
+           RunShape::MIXED,
+           nullptr};
+    if (all.run_count == 1)
         all.shape = RunShape::ONE;
-    else if (all.elements == runs.size())
+    else if (all.elements == all.run_count)
         all.shape = RunShape::FLAT;
     request.first_elements = count_first_elements(runs);
     all.first_elements = request.first_elements.data();
     request.view = all;
 }
 
+/// What the backend walks in place of runs. After aim_at_data().
+void Transfers::aim_at_lists(Request& request, const uint32_t* source_indices,
+                             const uint32_t* target_indices) noexcept {
+    if (request.lists == nullptr || !request.lists->by_backend())
+        return;
+    nixl_batch& batch = request.direct.batch;
+    batch.prepared_source = request.lists->prepared_source;
+    batch.prepared_target = request.lists->prepared_target;
+    batch.source_indices = source_indices;
+    batch.target_indices = target_indices;
+}
+
+namespace {
+
+/// The first of two arrays' entries where one is not below its limit; `count`: there is none. Looks
+/// for the greatest first, which compilers do many at a time.
+uint64_t first_beyond(std::span<const uint32_t> source, uint64_t source_limit,
+                      std::span<const uint32_t> target, uint64_t target_limit) noexcept {
+    uint32_t greatest_source = 0, greatest_target = 0;
+    for (const uint32_t index : source)
+        greatest_source = std::max(greatest_source, index);
+    for (const uint32_t index : target)
+        greatest_target = std::max(greatest_target, index);
+    if (greatest_source < source_limit && greatest_target < target_limit)
+        return source.size();
+    uint64_t at = 0;
+    while (at < source.size() && source[at] < source_limit && target[at] < target_limit)
+        ++at;
+    return at;
+}
+
+} // namespace
+
 Code Transfers::expand_indices(Request& request, std::span<const uint32_t> source,
                                std::span<const uint32_t> target, uint64_t* bad) noexcept {
     IndexedLists& lists = *request.lists;
-    uint64_t bytes = 0;
+    *bad = first_beyond(source, lists.source->count, target, lists.target->count);
+    if (*bad != source.size())
+        return Code::OUT_OF_RANGE;
+    uint64_t bytes = source.size() * lists.source->longest;
     const bool by_backend = lists.by_backend();
-    const bool check_bytes = !lists.source->uniform || !lists.target->uniform ||
-                             lists.source->longest != lists.target->longest;
+    const bool are_alike = lists.source->uniform && lists.target->uniform &&
+                           lists.source->longest == lists.target->longest;
     lists.runs.clear();
-    for (*bad = 0; *bad < source.size(); ++*bad) {
-        const uint32_t from = source[*bad], to = target[*bad];
-        if (from >= lists.source->count || to >= lists.target->count)
-            return Code::OUT_OF_RANGE;
-        if (by_backend && !check_bytes) {
-            bytes += lists.source->longest;
-            continue;
-        }
-        const nixl_run run = lists.run(from, to);
+    if (!by_backend || !are_alike)
+        bytes = 0;
+    for (*bad = 0; *bad < source.size() && !(by_backend && are_alike); ++*bad) {
+        const nixl_run run = lists.run(source[*bad], target[*bad]);
         if (run.bytes == 0)
             return Code::INVALID_ARGUMENT;
         bytes += run.bytes;
@@ -173,13 +212,8 @@ Code Transfers::post_indexed(Request& request, uint32_t generation,
     if (const Code code = expand_indices(request, source, target, bad); code != Code::OK)
         return undo_post(request, before, code);
     aim_at_data(request);
-    if (request.lists->by_backend()) {
-        nixl_batch& batch = request.direct.batch;
-        batch.prepared_source = request.lists->prepared_source;
-        batch.prepared_target = request.lists->prepared_target;
-        batch.source_indices = request.lists->source_indices.data();
-        batch.target_indices = request.lists->target_indices.data();
-    }
+    aim_at_lists(request, request.lists->source_indices.data(),
+                 request.lists->target_indices.data());
     return launch(request, options, before);
 }
 

@@ -28,7 +28,7 @@ struct List : Slot {
     uint64_t count = 0;                  ///< blocks in all
     uint64_t bytes = 0;
     uint64_t longest = 0;
-    bool flat = false;                 ///< entry i is block i
+    bool flat = false;                 ///< entry i is block i; first_numbers is empty then
     bool uniform = false;              ///< all blocks have the same length
     std::atomic<uint32_t> requests{0}; ///< and CLOSING
     static constexpr uint32_t CLOSING = 1u << 31;
@@ -36,9 +36,11 @@ struct List : Slot {
     struct Prepared {
         void* list = nullptr;
         Backend* backend = nullptr;
+        int32_t device = -1; ///< the accessing one
     };
     Mutex mutex;
-    std::vector<Prepared> prepared GUARDED_BY(mutex); ///< one per backend that keeps its own form
+    /// One per backend that keeps its own form, and accessing device.
+    std::vector<Prepared> prepared GUARDED_BY(mutex);
 
     struct Place {
         uint64_t offset, bytes;
@@ -48,9 +50,17 @@ struct List : Slot {
     /// Counts one more request, which IndexedLists takes back. False when the handle is stale.
     [[nodiscard]] bool hold(uint32_t wanted_generation) noexcept;
     /// The backend's own form of the list; nullptr when it keeps none.
-    Result<void*> prepare(Backend& backend, std::span<const nixl_region> regions) EXCLUDES(mutex);
+    Result<void*> prepare(Backend& backend, std::span<const nixl_region> regions,
+                          int32_t accessing_device) EXCLUDES(mutex);
     void unprepare() EXCLUDES(mutex);
 };
+
+/// Blocks of lists of different shape that are written out, or compared, one by one; longer lists
+/// of that kind are posted by index alone.
+inline constexpr uint64_t MAX_EXPANDED = 1u << 20;
+
+/// Whether they are equal, entry by entry, but for where the blocks lie.
+[[nodiscard]] bool have_same_shape(const List& a, const List& b) noexcept;
 
 /// Threads: any thread.
 class ListTable {
@@ -84,10 +94,13 @@ struct IndexedLists {
     std::vector<uint32_t> source_indices,
         target_indices;         ///< of the present post, for such backends
     std::vector<nixl_run> runs; ///< of the present post, for the others
-    RunView all;                ///< every block, for posts without indices
+    /// Every block, for posts without indices; no elements: the blocks do not match.
+    RunView all;
 
     ~IndexedLists();
     [[nodiscard]] bool by_backend() const noexcept { return prepared_source != nullptr; }
+    /// Whether each block of one is as long as that of the same number of the other.
+    [[nodiscard]] bool do_blocks_match() const noexcept;
     /// Bytes of the longest block of either.
     [[nodiscard]] uint64_t longest() const noexcept {
         return source->longest > target->longest ? source->longest : target->longest;

@@ -38,7 +38,8 @@ struct Route {
     [[nodiscard]] bool direct() const noexcept { return leg_count == 1; }
     /// "posix", "posix+posix"
     [[nodiscard]] std::string name() const;
-    [[nodiscard]] std::string to_json(uint64_t staging_bytes) const;
+    /// `engine`: of a direct one, where its backend said which moves this work; nullptr otherwise.
+    [[nodiscard]] std::string to_json(uint64_t staging_bytes, const char* engine) const;
 };
 
 /// Finds routes between classes of regions.

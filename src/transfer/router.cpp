@@ -193,7 +193,7 @@ std::string Route::name() const {
     return text;
 }
 
-std::string Route::to_json(uint64_t staging_bytes) const {
+std::string Route::to_json(uint64_t staging_bytes, const char* engine) const {
     JsonWriter json;
     json.object();
     json.key("name").value(name());
@@ -204,7 +204,7 @@ std::string Route::to_json(uint64_t staging_bytes) const {
     json.key("staging_bytes").value(direct() ? 0 : staging_bytes);
     json.key("legs").array();
     for (uint32_t i = 0; i < leg_count; ++i) {
-        const char* detail = legs[i].backend->caps().detail;
+        const char* const detail = engine != nullptr ? engine : legs[i].backend->caps().detail;
         json.object().key("backend").value(legs[i].backend->name());
         json.key("engine").value(detail != nullptr ? detail : "");
         json.key("note").value(legs[i].backend->note());

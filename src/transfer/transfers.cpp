@@ -92,10 +92,11 @@ Code Transfers::post(Request& request, uint32_t generation, const PostOptions& o
     if (const Code code = begin_post(request, generation, &before); code != Code::OK)
         return code;
     if (request.lists != nullptr) {
-        if (request.lists->all.runs == nullptr)
+        if (request.lists->all.elements == 0)
             return undo_post(request, before, Code::INVALID_ARGUMENT);
         request.view = request.lists->all;
         aim_at_data(request);
+        aim_at_lists(request, nullptr, nullptr);
     }
     return launch(request, options, before);
 }

@@ -94,6 +94,12 @@ class Transfers {
             look();
     }
     [[nodiscard]] Error error_of(const Request& request) const; ///< inside look_at()
+    /// What the backend of a direct route calls the engine that moves the request's present list;
+    /// nullptr: it has only one, or a buffer is gone.
+    [[nodiscard]] const char* engine_of(Request& request, uint32_t generation) noexcept;
+    /// The same for one range from each buffer's start; they need not be registered.
+    [[nodiscard]] static const char* engine_of(const Route& route, const Region& source,
+                                               const Region& target, uint64_t bytes) noexcept;
     [[nodiscard]] uint64_t user_element(const Request& request) const noexcept;
     [[nodiscard]] uint32_t in_flight() noexcept; ///< requests posted or draining
     [[nodiscard]] std::string abandoned_json();
@@ -162,7 +168,10 @@ class Transfers {
     Result<void> check_route(const Route& route) const;
     static Result<void> check_policy(const Route& route, PathPolicy policy);
     Result<void> bind_lists(Request& request, const List& source, const List& target);
+    static Result<void> prepare_in_backend(Request& request);
     void set_all_view(Request& request) noexcept;
+    static void aim_at_lists(Request& request, const uint32_t* source_indices,
+                             const uint32_t* target_indices) noexcept;
     Code expand_indices(Request& request, std::span<const uint32_t> source,
                         std::span<const uint32_t> target, uint64_t* bad) noexcept;
     Result<void> set_runs(Request& request, RunsSpec&& spec);

@@ -114,6 +114,14 @@ void add_subjects(const Fixture& fixture, const Answer& answer, std::vector<Subj
     out->insert(out->end(), made.begin(), made.end());
 }
 
+using FixtureSettings = std::vector<std::pair<std::string, std::string>>;
+
+/// Everything is left to kernels, however few and large the elements are.
+FixtureSettings with_kernels(FixtureSettings settings) {
+    settings.emplace_back("cuda.engine", "kernel");
+    return settings;
+}
+
 } // namespace
 
 const std::vector<Fixture>& fixtures() {
@@ -142,6 +150,7 @@ const std::vector<Fixture>& fixtures() {
          {{"posix.engine", "threads"}, {"posix.merge_bytes", "0"}}},
         {"posix_direct", "posix", nixl_backend_entry_posix, {}, true, true, true},
         {"cuda", "cuda", nixl_backend_entry_cuda, test_gpu_settings()},
+        {"cuda_kernels", "cuda", nixl_backend_entry_cuda, with_kernels(test_gpu_settings())},
         {"remote",
          "testremote",
          nixl_backend_entry_remote,

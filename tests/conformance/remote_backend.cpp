@@ -356,10 +356,11 @@ void Endpoint::Queue::add(const nixl_batch& batch, uint64_t element) {
         operation.target_offset = at.target_offset();
         operation.bytes = at.bytes();
     } else {
-        const auto& from =
-            static_cast<Prepared*>(batch.prepared_source)->blocks[batch.source_indices[element]];
-        const auto& to =
-            static_cast<Prepared*>(batch.prepared_target)->blocks[batch.target_indices[element]];
+        const bool by_index = batch.source_indices != nullptr;
+        const auto& from = static_cast<Prepared*>(batch.prepared_source)
+                               ->blocks[by_index ? batch.source_indices[element] : element];
+        const auto& to = static_cast<Prepared*>(batch.prepared_target)
+                             ->blocks[by_index ? batch.target_indices[element] : element];
         source = from.region;
         target = to.region;
         operation.source_offset = from.offset;

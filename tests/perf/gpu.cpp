@@ -2,31 +2,16 @@
 // Copies to, from and between GPUs beside the driver's own: an asynchronous copy and a loop over
 // the query of its event, on page-locked buffers and those of GPUs. For each way and size one JSON
 // line: median microseconds of each, over alternating rounds.
-#include <algorithm>
-#include <chrono>
 #include <cstring>
-#include <functional>
 
-#include "hot.h"
-#include "platform/cuda_driver.h"
+#include "gpu.h"
 
 namespace {
 
-using Clock = std::chrono::steady_clock;
-using nixl::core::CudaDriver;
-using nixl::core::CudaScope;
-using nixl_perf::check;
-using namespace nixl::core::cuda;
+using namespace nixl_perf;
 
-constexpr uint64_t KIB = 1024, MIB = 1024 * KIB, LARGEST = 1024 * MIB;
+constexpr uint64_t LARGEST = 1024 * MIB;
 constexpr uint64_t SIZES[] = {4 * KIB, 64 * KIB, 1 * MIB, 4 * MIB, 64 * MIB, LARGEST};
-
-void check(CuResult result, const char* what) {
-    if (result != CuResult::SUCCESS) {
-        std::fprintf(stderr, "%s: CUresult %d\n", what, static_cast<int>(result));
-        std::exit(1);
-    }
-}
 
 /// The driver's own way from one address to another, driven from one GPU.
 class Raw {
@@ -60,9 +45,9 @@ struct Memory {
 };
 
 /// Buffers of the library, and as many of the driver's own.
-class Bench {
+class CopyBench {
   public:
-    explicit Bench(const CudaDriver& driver) : driver_(driver) {
+    explicit CopyBench(const CudaDriver& driver) : driver_(driver) {
         check(nixl_context_open(nullptr, 0, &context_), "open");
     }
     [[nodiscard]] Memory make(uint32_t kind, int device) const {
@@ -117,43 +102,18 @@ class Bench {
     }
 
   private:
-    static double time_us(const std::function<void()>& action) {
-        const auto start = Clock::now();
-        action();
-        return std::chrono::duration<double, std::micro>(Clock::now() - start).count();
-    }
-    static double median(std::vector<double> values) {
-        const auto middle = values.begin() + static_cast<long>(values.size() / 2);
-        std::nth_element(values.begin(), middle, values.end());
-        return *middle;
-    }
-
     const CudaDriver& driver_;
     nixl_context context_{};
 };
 
-Context context_of(const CudaDriver& driver, int device) {
-    Context context = nullptr;
-    check(driver.call.context_retain(&context, device), "context");
-    return context;
-}
-
 } // namespace
 
 int main() {
-    const auto found = nixl::core::cuda_driver({});
-    if (!found.ok()) {
-        std::fprintf(stderr, "%s\n", found.error().message.c_str());
-        return 77; // nothing to measure
-    }
-    const CudaDriver& driver = *found.value();
+    const CudaDriver& driver = driver_or_exit();
     const Context context = context_of(driver, 0);
     const CudaScope scope(driver, context);
-    char name[100] = "";
-    check(driver.call.device_name(name, sizeof name, 0), "name");
-    std::printf("{\"gpu\": \"%s\", \"gpus\": %u, \"cuda\": %d}\n", name, driver.devices,
-                driver.version);
-    const Bench bench(driver);
+    print_machine(driver);
+    const CopyBench bench(driver);
     const Raw raw(driver, context);
     const Memory host = bench.make(NIXL_KIND_PINNED, -1), gpu = bench.make(NIXL_KIND_DEVICE, 0);
     bench.measure("host to GPU", host, gpu, raw);

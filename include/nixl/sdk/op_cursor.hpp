@@ -65,7 +65,9 @@ class OpCursor {
         if (done())
             return; // the run behind the last element may not exist
         ++run_;
-        enter_run(0);
+        left_in_run_ = run_->count;
+        source_offset_ = run_->source_offset;
+        target_offset_ = run_->target_offset;
     }
 
     /// The same as calling next() `count` times; count <= elements_left().
@@ -84,6 +86,14 @@ class OpCursor {
             left_in_run_ = 1;
             next();
         }
+    }
+
+    /// The same as skip(count) where this run and the next count - 1 hold one element each.
+    void skip_single_runs(uint64_t count) noexcept {
+        run_ += count - 1;
+        element_ += count - 1;
+        left_in_run_ = 1;
+        next();
     }
 
     /// Where it stands, in the terms of nixl_batch; not when done(). `runs` are the batch's.

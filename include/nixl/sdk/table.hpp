@@ -25,6 +25,7 @@
 //       uint32_t, const nixl_block*, uint64_t,
 //                           int32_t accessing_device, std::unique_ptr<Prepared>*,
 //                           nixl_error_text*);
+//       const char* engine_of(const nixl_batch&) noexcept;
 //   };
 //   extern "C" nixl_status nixl_backend_entry(const nixl_host_v1* host, nixl_backend_v1* out) {
 //       return nixl::sdk::fill_table<Copier>(host, out);
@@ -58,6 +59,7 @@ NIXL_SDK_DETECT(has_open, &T::open);
 NIXL_SDK_DETECT(has_attach, &T::attach);
 NIXL_SDK_DETECT(has_flush, &T::flush);
 NIXL_SDK_DETECT(has_prepare, &T::prepare);
+NIXL_SDK_DETECT(has_engine_of, &T::engine_of);
 NIXL_SDK_DETECT(has_cancel, &T::cancel);
 NIXL_SDK_DETECT(has_arm, &T::arm);
 NIXL_SDK_DETECT(has_fd, &T::fd);
@@ -212,6 +214,10 @@ template <class Backend> void fill_regions(nixl_backend_v1* table) noexcept {
         };
         table->unprepare = [](void*, void* prepared) noexcept { adopt<Prepared>(prepared); };
     }
+    if constexpr (has_engine_of<Backend>::value)
+        table->engine_of = [](void* instance, const nixl_batch* batch) noexcept -> const char* {
+            return batch->element_count == 0 ? nullptr : F::of(instance).engine_of(*batch);
+        };
 }
 
 template <class Backend> void fill_queue_extras(nixl_backend_v1* table) noexcept {

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+// HOT. The cost model. Its figures are measured: H200, driver 580, see docs/performance/gpu.md.
+#include "choice.h"
+
+#include <algorithm>
+
+#include "entry_list.h"
+
+namespace nixl::core::cuda {
+namespace {
+
+constexpr uint64_t SAMPLE = 64; // runs or indices that are looked at
+
+/// Of one way; rates in bytes per ns, times in ns.
+struct WayFigures {
+    double copy_rate;  // of copy engines
+    double copy;       // each copy more: the driver's call and the engine's own time
+    double bulk_rate;  // of the bulk kernel with as many multiprocessors as it takes
+    double plain_rate; // of the plain one ...
+    double warp;       // ... on one multiprocessor: each element at least ...
+    double warp_rate;  // ... and its bytes
+};
+
+constexpr WayFigures IN{55.0, 2'600, 51.2, 51.1, 105, 26.0}, OUT{55.0, 2'150, 52.4, 52.4, 47, 26.0},
+    WITHIN{1'350.0, 4'100, 1'930.0, 1'910.0, 50, 47.0},
+    WRITTEN{390.0, 1'900, 343.0, 355.0, 49, 47.0}, READ{390.0, 1'900, 369.0, 368.0, 86, 40.0};
+constexpr double COPY_START = 4'500, KERNEL_START = 11'000;
+constexpr double LISTED = 3;                     // each element, on the host
+constexpr double CHUNK = 53, CHUNK_RATE = 132.0; // the bulk kernel on one multiprocessor
+
+const WayFigures& figures_of(const WorkShape& shape) noexcept {
+    switch (shape.way) {
+    case Way::IN:
+        return IN;
+    case Way::OUT:
+        return OUT;
+    case Way::WITHIN:
+        return WITHIN;
+    case Way::ACROSS:
+        break;
+    }
+    return shape.is_read ? READ : WRITTEN;
+}
+
+bool is_bulk_ready(Address source, Address target, uint64_t bytes) noexcept {
+    return EntryList::is_aligned(source, target, bytes) ||
+           EntryList::is_in_step(source, target, bytes);
+}
+
+bool is_dense(const nixl_run& run) noexcept {
+    return run.count == 1 || (static_cast<uint64_t>(run.source_stride) == run.bytes &&
+                              static_cast<uint64_t>(run.target_stride) == run.bytes);
+}
+
+void scale(WorkShape* shape, uint64_t elements) noexcept {
+    const double factor = static_cast<double>(elements) / static_cast<double>(shape->elements);
+    shape->pieces = static_cast<uint64_t>(static_cast<double>(shape->pieces) * factor);
+    shape->bytes = static_cast<uint64_t>(static_cast<double>(shape->bytes) * factor);
+    shape->elements = elements;
+}
+
+WorkShape shape_of_lists(const nixl_batch& batch) noexcept {
+    const auto& source = *static_cast<const Prepared*>(batch.prepared_source);
+    const auto& target = *static_cast<const Prepared*>(batch.prepared_target);
+    const uint64_t elements = batch.first_element + batch.element_count;
+    WorkShape shape;
+    shape.elements = std::min(elements, SAMPLE);
+    shape.is_aligned =
+        is_bulk_ready(source.address_bits(), target.address_bits(), source.average_bytes());
+    Piece before{};
+    for (uint64_t i = 0; i < shape.elements; ++i) {
+        const bool by_index = batch.source_indices != nullptr;
+        const Piece piece = piece_of(source.block(by_index ? batch.source_indices[i] : i),
+                                     target.block(by_index ? batch.target_indices[i] : i));
+        shape.pieces += before.is_followed_by(piece) ? 0 : 1;
+        shape.bytes += piece.bytes;
+        before = piece;
+    }
+    scale(&shape, elements);
+    return shape;
+}
+
+/// Whether every region of the batch is open to the kernels of the GPU that works on it.
+bool can_reach(const nixl_batch& batch, const Gpu& gpu) noexcept {
+    if (batch.prepared_source != nullptr) {
+        for (const void* list : {batch.prepared_source, batch.prepared_target})
+            for (const Region* const region : static_cast<const Prepared*>(list)->regions())
+                if (!region->is_open_to(gpu))
+                    return false;
+        return true;
+    }
+    return std::all_of(
+        batch.pairs, batch.pairs + batch.pair_count, [&](const nixl_region_pair& pair) {
+            const auto *const source = static_cast<const Region*>(pair.source.registration),
+                              *const target = static_cast<const Region*>(pair.target.registration);
+            return source->is_open_to(gpu) && target->is_open_to(gpu);
+        });
+}
+
+} // namespace
+
+Way way_of(const Piece& piece) noexcept {
+    const Gpu *const source = piece.source_region->gpu, *const target = piece.target_region->gpu;
+    if (source == nullptr)
+        return Way::IN;
+    if (target == nullptr)
+        return Way::OUT;
+    return source == target ? Way::WITHIN : Way::ACROSS;
+}
+
+const char* name_of(Engine engine) noexcept {
+    switch (engine) {
+    case Engine::COPY:
+        return "copy engine";
+    case Engine::BULK_KERNEL:
+        return "gather kernel (bulk copies)";
+    case Engine::PLAIN_KERNEL:
+        return "gather kernel (loads and stores)";
+    }
+    return "";
+}
+
+WorkShape shape_of(const nixl_batch& batch) noexcept {
+    if (batch.prepared_source != nullptr)
+        return shape_of_lists(batch);
+    WorkShape shape;
+    const uint64_t looked_at = std::min(batch.run_count, SAMPLE);
+    Piece before{};
+    for (uint64_t i = 0; i < looked_at; ++i) {
+        const nixl_run& run = batch.runs[i];
+        Piece piece = piece_of(batch.pairs[run.pair], run);
+        const uint64_t strides =
+            run.count == 1 ? 0 : static_cast<uint64_t>(run.source_stride | run.target_stride);
+        shape.is_aligned = shape.is_aligned &&
+                           is_bulk_ready(piece.source | strides, piece.target | strides, run.bytes);
+        shape.elements += run.count;
+        shape.bytes += run.count * run.bytes;
+        shape.pieces += is_dense(run) ? 1 : run.count;
+        shape.pieces -= is_dense(run) && before.is_followed_by(piece) ? 1 : 0;
+        piece.bytes = is_dense(run) ? run.count * run.bytes : 0;
+        before = piece;
+    }
+    if (looked_at < batch.run_count)
+        scale(&shape, batch.first_element + batch.element_count);
+    return shape;
+}
+
+double expected_ns(Engine engine, const WorkShape& shape, uint32_t multiprocessors) noexcept {
+    const WayFigures& figures = figures_of(shape);
+    const auto bytes = static_cast<double>(shape.bytes),
+               elements = static_cast<double>(shape.elements);
+    if (engine == Engine::COPY)
+        return COPY_START + static_cast<double>(shape.pieces) * figures.copy +
+               bytes / figures.copy_rate;
+    const double chunks = std::max(elements, bytes / BulkShape::CHUNK_BYTES);
+    const bool is_bulk = engine == Engine::BULK_KERNEL;
+    const double work = is_bulk ? chunks * CHUNK + bytes / CHUNK_RATE
+                                : std::max(elements * figures.warp, bytes / figures.warp_rate);
+    return KERNEL_START + elements * LISTED +
+           std::max(bytes / (is_bulk ? figures.bulk_rate : figures.plain_rate),
+                    work / multiprocessors);
+}
+
+Engine choose(const nixl_batch& batch, const EnginePolicy& policy) noexcept {
+    using Rule = EnginePolicy::Rule;
+    const bool is_one = batch.first_element + batch.element_count == 1;
+    if (policy.rule == Rule::COPY || (policy.rule == Rule::AUTO && is_one))
+        return Engine::COPY;
+    const Piece first = Elements(batch).here();
+    const Gpu* const gpu = gpu_of(first, policy.at_target);
+    if (gpu == nullptr || !gpu->kernels.any() || !can_reach(batch, *gpu))
+        return Engine::COPY;
+    WorkShape shape = shape_of(batch);
+    shape.way = way_of(first);
+    shape.is_read = policy.at_target;
+    const uint32_t most = gpu->kernels.multiprocessors();
+    const uint32_t used = policy.sm_budget == 0 ? most : std::min(policy.sm_budget, most);
+    const auto better = [&](Engine a, Engine b) {
+        return expected_ns(b, shape, used) < expected_ns(a, shape, used) ? b : a;
+    };
+    Engine kernel = Engine::PLAIN_KERNEL;
+    if (shape.is_aligned && gpu->kernels.has_bulk())
+        kernel = better(kernel, Engine::BULK_KERNEL);
+    return policy.rule == Rule::KERNEL ? kernel : better(Engine::COPY, kernel);
+}
+
+} // namespace nixl::core::cuda

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// HOT. Which engine moves a batch: copy engines, piece by piece, or a kernel, all at once.
+#pragma once
+
+#include <cstdint>
+
+#include "elements.h"
+
+namespace nixl::core::cuda {
+
+/// Which way bytes go, seen from the GPU that moves them. The hardware has a copy engine for each.
+enum class Way : uint32_t { IN, OUT, WITHIN, ACROSS };
+
+Way way_of(const Piece& piece) noexcept;
+
+enum class Engine : uint8_t { COPY, BULK_KERNEL, PLAIN_KERNEL };
+
+/// For people: "copy engine".
+const char* name_of(Engine engine) noexcept;
+
+/// The settings `cuda.engine`, `cuda.sm_budget` and `cuda.kernel_gpu`.
+struct EnginePolicy {
+    enum class Rule : uint8_t { AUTO, COPY, KERNEL } rule = Rule::AUTO;
+    uint32_t sm_budget = 8; ///< multiprocessors that a kernel may use; 0: all
+    bool at_target = true;  ///< between GPUs: which of them runs the kernel
+};
+
+/// What the choice goes by.
+struct WorkShape {
+    Way way = Way::WITHIN;
+    bool is_read = false; ///< between GPUs: the kernel runs on the target
+    uint64_t pieces = 0;  ///< neighbours count as one
+    uint64_t elements = 0;
+    uint64_t bytes = 0;
+    bool is_aligned = true; ///< for the bulk kernel
+};
+
+/// Of the whole batch, but for the way it goes: a look at its first elements.
+WorkShape shape_of(const nixl_batch& batch) noexcept;
+
+/// What the work takes an engine, in ns; the model is in choice.cpp.
+double expected_ns(Engine engine, const WorkShape& shape, uint32_t multiprocessors) noexcept;
+
+/// The same for every part of a batch. Kernels are not chosen where they cannot reach the memory.
+Engine choose(const nixl_batch& batch, const EnginePolicy& policy) noexcept;
+
+/// The GPU that moves the bytes; nullptr: there is none at either end. Copy engines write to the
+/// other GPU, since they are as fast either way.
+inline Gpu* gpu_for(const Piece& piece, Engine engine, const EnginePolicy& policy) noexcept {
+    return gpu_of(piece, engine != Engine::COPY && policy.at_target);
+}
+
+} // namespace nixl::core::cuda

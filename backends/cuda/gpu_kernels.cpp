@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gpu_kernels.h"
+
+#include <algorithm>
+
+#include "kernels/texts.h"
+
+namespace nixl::core::cuda {
+namespace {
+
+constexpr int HOPPER = 9; // first compute capability with bulk copies
+
+int attribute(const Calls& call, DeviceAttribute which, Device device) noexcept {
+    int value = 0;
+    return call.device_attribute(&value, which, device) == CuResult::SUCCESS ? value : 0;
+}
+
+CuResult function(const Calls& call, const char* text, const char* name, Function* out) noexcept {
+    Module module = nullptr;
+    const CuResult result = call.module_load(&module, text);
+    return result == CuResult::SUCCESS ? call.module_function(out, module, name) : result;
+}
+
+} // namespace
+
+CuResult GpuKernels::load(const CudaDriver& driver, Device device) {
+    driver_ = &driver;
+    const int processors = attribute(driver.call, DeviceAttribute::MULTIPROCESSOR_COUNT, device);
+    multiprocessors_ = static_cast<uint32_t>(std::max(processors, 1));
+    const CuResult result = function(driver.call, GATHER_PLAIN_PTX, GATHER_PLAIN_NAME, &plain_);
+    return result == CuResult::SUCCESS ? load_bulk(device) : result;
+}
+
+CuResult GpuKernels::load_bulk(Device device) {
+    const Calls& call = driver_->call;
+    constexpr int SHARED = BulkShape::SHARED_BYTES;
+    if (attribute(call, DeviceAttribute::COMPUTE_CAPABILITY_MAJOR, device) < HOPPER ||
+        attribute(call, DeviceAttribute::SHARED_MEMORY_PER_BLOCK_OPT_IN, device) <= SHARED)
+        return CuResult::SUCCESS;
+    Function loaded = nullptr;
+    CuResult result = function(call, GATHER_BULK_PTX, GATHER_BULK_NAME, &loaded);
+    if (result == CuResult::SUCCESS)
+        result = call.function_set(loaded, FunctionAttribute::MAX_DYNAMIC_SHARED_BYTES, SHARED);
+    if (result == CuResult::SUCCESS)
+        bulk_ = loaded;
+    return result;
+}
+
+/// As many as there are units, within the budget: each multiprocessor more adds to the rate.
+unsigned GpuKernels::blocks_for(const CopyList& list, uint32_t budget) const noexcept {
+    const uint64_t most = budget == 0 ? multiprocessors_ : std::min(budget, multiprocessors_);
+    const uint64_t parts =
+        list.entries != nullptr ? 1 : (list.bytes + Walk::UNIT_BYTES - 1) / Walk::UNIT_BYTES;
+    return static_cast<unsigned>(std::clamp<uint64_t>(list.count * parts, 1, most));
+}
+
+CuResult GpuKernels::launch_bulk(const CopyList& list, uint32_t budget,
+                                 Stream stream) const noexcept {
+    void* parameters[] = {const_cast<CopyList*>(&list)};
+    return driver_->call.launch(bulk_, blocks_for(list, budget), 1, 1, BulkShape::THREADS, 1, 1,
+                                BulkShape::SHARED_BYTES, stream, parameters, nullptr);
+}
+
+CuResult GpuKernels::launch_plain(const CopyList& list, uint32_t budget,
+                                  Stream stream) const noexcept {
+    void* parameters[] = {const_cast<CopyList*>(&list)};
+    return driver_->call.launch(plain_, blocks_for(list, budget), 1, 1, PlainShape::THREADS, 1, 1,
+                                0, stream, parameters, nullptr);
+}
+
+} // namespace nixl::core::cuda

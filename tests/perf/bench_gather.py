@@ -1,0 +1,69 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""65,536 scattered blocks to, from, within and between GPUs, beside the bare kernel.
+
+The bare kernel finds its indices on the GPU, as prepared lists that are posted whole find their
+addresses there: these are compared. Indices that are new with each post, and runs, are written
+down by the host first.
+"""
+
+import subprocess
+import sys
+
+import results
+from bench_copies import size_text
+
+POST_US = 300
+
+
+def target_of(line):
+    """The share of the bare kernel's rate that is asked for; None: no target."""
+    work, block, sms = line["work"], line["block"], line["sms"]
+    if line["form"] != "lists":
+        return None
+    if block == 1024:
+        return 0.95 if (work, sms) == ("GPU to GPU, written", 32) else None
+    if "host" in work:
+        return 0.95 if sms == 2 else None
+    return 0.97 if sms == 0 else 0.95
+
+
+def row(table, line):
+    share = line["raw_us"] / line["nixl_us"]
+    rate = line["block"] * line["count"] / line["nixl_us"] / 1e3
+    sms = "all SMs" if line["sms"] == 0 else "%d SMs" % line["sms"]
+    target = target_of(line)
+    verified = "" if line["wrong"] == 0 else "; %d BLOCKS WRONG" % line["wrong"]
+    table.row("%s, %s, %s, %s" % (line["work"], size_text(line["block"]), sms, line["form"]),
+              "" if target is None else ">= %.0f %% of the kernel" % (100 * target),
+              "%.1f %%; %.1f us (posted in %.1f), kernel %.1f; %.1f GB/s%s"
+              % (100 * share, line["nixl_us"], line["post_us"], line["raw_us"], rate, verified),
+              None if target is None and line["wrong"] == 0
+              else line["wrong"] == 0 and share >= target)
+
+
+def main():
+    results.arguments(__doc__).parse_args()
+    done = subprocess.run([results.program("tests", "perf", "perf-gather")],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+    if done.returncode == 77:
+        print("gather: nothing to measure: " + done.stderr.strip())
+        return 0
+    if done.returncode != 0:
+        sys.exit("perf-gather failed: " + done.stderr)
+    lines = results.json_lines(done.stdout)
+    gpu = lines.pop(0)
+    table = results.Table(
+        "gather", "%d x %s; 65,536 shuffled blocks, medians in turn with the bare kernel, contents "
+        "compared" % (gpu["gpus"], gpu["gpu"]))
+    for line in lines:
+        row(table, line)
+    slowest = max(line["post_us"] for line in lines if line["form"] == "index")
+    table.row("posting 65,536 blocks by index, slowest of these", "<= %d us" % POST_US,
+              "%.1f us" % slowest, slowest <= POST_US)
+    table.save()
+    return table.code()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

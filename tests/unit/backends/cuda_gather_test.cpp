@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: Apache-2.0
+// Scattered work of the cuda backend: which engine takes it, that every element arrives, and that
+// nothing that a GPU must not touch reaches a kernel. Over the simulated driver, or the machine's
+// with NIXL_TEST_GPU.
+#include <numeric>
+#include <random>
+
+#include "tests/unit/backends/cuda_rig.h"
+
+namespace nixl::test::host_queues {
+namespace {
+
+using core::CudaScope;
+using core::cuda::Address;
+using core::cuda::Context;
+using core::cuda::CuResult;
+
+constexpr uint64_t BYTES = 1 << 20;
+
+std::vector<uint32_t> shuffled(uint32_t count, uint32_t seed) {
+    std::vector<uint32_t> order(count);
+    std::iota(order.begin(), order.end(), 0u);
+    std::shuffle(order.begin(), order.end(), std::mt19937(seed));
+    return order;
+}
+
+class CudaGather : public CudaBackend {
+  protected:
+    nixl_batch batch_of(const std::vector<nixl_run>& runs) {
+        nixl_batch batch{};
+        batch.struct_size = sizeof batch;
+        batch.pairs = &pair;
+        batch.pair_count = 1;
+        batch.runs = runs.data();
+        batch.run_count = runs.size();
+        for (const nixl_run& run : runs)
+            batch.element_count += run.count;
+        batch.tag = 7;
+        return batch;
+    }
+    std::string engine(const nixl_batch& batch) { return table.engine_of(instance, &batch); }
+
+    /// Submits all of it as room comes, until every element is over; how each ended.
+    std::vector<nixl_status> moved(nixl_batch batch) {
+        std::vector<nixl_status> ended(batch.element_count, NIXL_IN_PROGRESS);
+        uint64_t left = batch.element_count;
+        const uint64_t count = batch.element_count;
+        const auto end = std::chrono::steady_clock::now() + PATIENCE;
+        while (left != 0 && std::chrono::steady_clock::now() < end) {
+            if (batch.element_count != 0)
+                advance(&batch, table.submit(queue, &batch));
+            nixl_completion entries[16];
+            const uint32_t found = table.poll(queue, entries, 16);
+            for (uint32_t i = 0; i < found; ++i)
+                for (uint64_t k = 0; k < entries[i].element_count; ++k) {
+                    EXPECT_EQ(ended.at(entries[i].first_element + k), NIXL_IN_PROGRESS) << "twice";
+                    ended.at(entries[i].first_element + k) = entries[i].status;
+                    --left;
+                }
+        }
+        EXPECT_EQ(left, 0u) << "of " << count;
+        return ended;
+    }
+    static void advance(nixl_batch* batch, uint64_t accepted) {
+        if (batch->runs == nullptr) {
+            batch->first_element += accepted;
+        } else {
+            sdk::OpCursor at(*batch);
+            at.skip(accepted);
+            if (!at.done())
+                at.store_position(batch, batch->runs);
+        }
+        batch->element_count -= accepted;
+    }
+
+    void* prepare(const nixl_region& region, const std::vector<nixl_block>& blocks, int device) {
+        void* prepared = nullptr;
+        EXPECT_EQ(table.prepare(instance, &region, 1, blocks.data(), blocks.size(), device,
+                                &prepared, nullptr),
+                  NIXL_OK);
+        return prepared;
+    }
+};
+
+/// Memory of one kind, with a copy in the host's.
+struct Side {
+    std::unique_ptr<GpuMemory> gpu;
+    Bytes host;
+    nixl_region region{};
+};
+
+class CudaGatherWays : public CudaGather,
+                       public ::testing::WithParamInterface<std::pair<int, int>> {
+  protected:
+    /// `device`: -1 is page-locked memory of the host.
+    void make(Side* side, int device, uint32_t seed) {
+        side->host = random_bytes(BYTES, seed);
+        if (device < 0) {
+            side->region = pinned(side->host, 0, BYTES);
+            return;
+        }
+        side->gpu = std::make_unique<GpuMemory>(BYTES, NIXL_KIND_DEVICE, device);
+        side->gpu->write(0, side->host);
+        side->region = on_gpu(*side->gpu, BYTES);
+    }
+    static Bytes content(const Side& side) {
+        return side.gpu == nullptr ? side.host : side.gpu->read(0, BYTES);
+    }
+    void SetUp() override {
+        CudaGather::SetUp();
+        if (instance == nullptr)
+            return;
+        make(&source, GetParam().first, 1);
+        make(&target, GetParam().second, 2);
+        pair = {source.region, target.region};
+        expected = target.host;
+    }
+    void expect_copied(uint64_t from, uint64_t into, uint64_t bytes) {
+        std::copy_n(source.host.begin() + static_cast<long>(from), bytes,
+                    expected.begin() + static_cast<long>(into));
+    }
+    static void expect_all(const std::vector<nixl_status>& ended, nixl_status status) {
+        EXPECT_EQ(std::count(ended.begin(), ended.end(), status), static_cast<long>(ended.size()));
+    }
+
+    Side source, target;
+    Bytes expected;
+};
+
+INSTANTIATE_TEST_SUITE_P(All, CudaGatherWays,
+                         ::testing::Values(std::pair(-1, 0), std::pair(0, -1), std::pair(0, 0),
+                                           std::pair(0, 1)),
+                         [](const auto& info) {
+                             const auto name = [](int device) {
+                                 return device < 0 ? std::string("host")
+                                                   : "gpu" + std::to_string(device);
+                             };
+                             return name(info.param.first) + "_to_" + name(info.param.second);
+                         });
+
+TEST_P(CudaGatherWays, BlocksOfAnyAlignment_arriveByKernel) {
+    std::mt19937 random(3);
+    std::vector<nixl_run> runs;
+    uint64_t into = 0;
+    for (int i = 0; i < 300; ++i) {
+        const uint64_t bytes = 1 + random() % 3000;
+        const uint64_t from = random() % (BYTES - bytes);
+        // A third each: aligned, in step with the source, anyhow.
+        into = i % 3 == 0 ? (into + 15) & ~uint64_t{15} : into + random() % 9;
+        const uint64_t start = i % 3 == 0   ? from & ~uint64_t{15}
+                               : i % 3 == 1 ? (from & ~uint64_t{15}) | (into & 15)
+                                            : from;
+        if (start + bytes > BYTES)
+            continue;
+        runs.push_back(single(start, into, bytes));
+        expect_copied(start, into, bytes);
+        into += bytes;
+    }
+    const nixl_batch batch = batch_of(runs);
+    EXPECT_NE(engine(batch).find("kernel"), std::string::npos) << engine(batch);
+    expect_all(moved(batch), NIXL_OK);
+    EXPECT_EQ(content(target), expected);
+}
+
+TEST_P(CudaGatherWays, LongRunsAndLongElements_arriveByKernel) {
+    open({{"cuda.engine", "kernel"}});
+    make(&source, GetParam().first, 1); // registered with the backend that was opened anew
+    make(&target, GetParam().second, 2);
+    pair = {source.region, target.region};
+    const std::vector<nixl_run> runs = {strided(0, 0, 48, 96, 64, 3000),
+                                        strided(BYTES / 2 + 16, BYTES / 2, 70'000, 0, 0, 1),
+                                        strided(5, BYTES - 3000, 1, 3, 1, 3000)};
+    for (uint64_t i = 0; i < 3000; ++i) {
+        expect_copied(96 * i, 64 * i, 48);
+        expect_copied(5 + 3 * i, BYTES - 3000 + i, 1);
+    }
+    expect_copied(BYTES / 2 + 16, BYTES / 2, 70'000);
+    expect_all(moved(batch_of(runs)), NIXL_OK);
+    EXPECT_EQ(content(target), expected);
+}
+
+TEST_P(CudaGatherWays, PreparedLists_areWalkedWholeAndByIndex) {
+    constexpr uint32_t COUNT = 5000;
+    constexpr uint64_t BLOCK = 80;
+    const int reader = target.gpu != nullptr ? target.gpu->device() : source.gpu->device();
+    for (const bool in_order : {true, false}) {
+        std::vector<nixl_block> from, into;
+        const auto source_order = shuffled(COUNT, 4), target_order = shuffled(COUNT, 5);
+        for (uint32_t i = 0; i < COUNT; ++i) {
+            from.push_back({(in_order ? i : source_order[i]) * BLOCK, BLOCK, 0, 1, 0, 0});
+            into.push_back({(in_order ? i : target_order[i]) * BLOCK, BLOCK, 0, 1, 0, 0});
+        }
+        void *const first = prepare(source.region, from, reader), *const second = prepare(
+                                                                      target.region, into, reader);
+        for (const bool by_index : {false, true}) {
+            const auto source_picks = shuffled(COUNT, 6), target_picks = shuffled(COUNT, 7);
+            nixl_batch batch = batch_of({});
+            batch.runs = nullptr;
+            batch.element_count = COUNT;
+            batch.prepared_source = first;
+            batch.prepared_target = second;
+            batch.source_indices = by_index ? source_picks.data() : nullptr;
+            batch.target_indices = by_index ? target_picks.data() : nullptr;
+            for (uint32_t i = 0; i < COUNT; ++i)
+                expect_copied(from[by_index ? source_picks[i] : i].offset,
+                              into[by_index ? target_picks[i] : i].offset, BLOCK);
+            EXPECT_NE(engine(batch).find("kernel"), std::string::npos);
+            expect_all(moved(batch), NIXL_OK);
+            EXPECT_EQ(content(target), expected)
+                << "in order " << in_order << " by index " << by_index;
+        }
+        table.unprepare(instance, first);
+        table.unprepare(instance, second);
+    }
+}
+
+// More than the tables and flights of a line hold at a time.
+TEST_P(CudaGatherWays, ListsOfAnyLength_goInAsRoomComes) {
+    constexpr uint64_t COUNT = 120'000;
+    std::vector<nixl_run> runs;
+    for (uint64_t i = 0; i < COUNT; ++i)
+        runs.push_back(single((COUNT - 1 - i) * 8, i * 8, 8));
+    for (uint64_t i = 0; i < COUNT; ++i)
+        expect_copied((COUNT - 1 - i) * 8, i * 8, 8);
+    expect_all(moved(batch_of(runs)), NIXL_OK);
+    EXPECT_EQ(content(target), expected);
+}
+
+TEST_F(CudaGather, EnginePolicy_isKept) {
+    const GpuMemory memory(BYTES, NIXL_KIND_DEVICE, 0);
+    std::vector<nixl_run> many;
+    for (uint64_t i = 0; i < 1000; ++i)
+        many.push_back(single(i * 1024, i * 1024 + 512, 256));
+    const std::vector<nixl_run> one = {single(0, BYTES / 2, 4096)};
+    const std::vector<nixl_run> neighbours = {strided(0, BYTES / 2, 512, 512, 512, 1000)};
+    const auto engines = [&](const char* policy) {
+        open({{"cuda.engine", policy}});
+        pair = {on_gpu(memory, BYTES), on_gpu(memory, BYTES)};
+        return std::vector<bool>{engine(batch_of(many)) == "copy engine",
+                                 engine(batch_of(one)) == "copy engine",
+                                 engine(batch_of(neighbours)) == "copy engine"};
+    };
+    EXPECT_EQ(engines("auto"), (std::vector<bool>{false, true, true}));
+    EXPECT_EQ(engines("copy"), (std::vector<bool>{true, true, true}));
+    EXPECT_EQ(engines("kernel"), (std::vector<bool>{false, false, false}));
+}
+
+// A kernel that touches freed memory ends the context of its GPU, and with it the program's work.
+TEST_F(CudaGather, FreedMemory_isRefusedBeforeAKernelSeesIt) {
+    const GpuMemory keeps(BYTES, NIXL_KIND_DEVICE, 0);
+    auto freed = std::make_unique<GpuMemory>(BYTES, NIXL_KIND_DEVICE, 0);
+    pair = {on_gpu(*freed, BYTES), on_gpu(keeps, BYTES)};
+    freed.reset();
+    std::vector<nixl_run> listed;
+    for (uint64_t i = 0; i < 100; ++i)
+        listed.push_back(single(i * 1024, i * 1024, 256));
+    for (const auto& runs : {listed, {strided(0, 0, 16, 32, 32, 5000)}})
+        for (const nixl_status status : moved(batch_of(runs)))
+            ASSERT_EQ(status, NIXL_INVALID_ARGUMENT);
+    const Bytes content = random_bytes(BYTES, 8);
+    pair = {pinned(content, 0, BYTES), on_gpu(keeps, BYTES)};
+    for (const nixl_status status : moved(batch_of(listed)))
+        ASSERT_EQ(status, NIXL_OK) << "the GPU is lost";
+}
+
+/// Physical memory of one GPU, mapped for that GPU alone.
+class MappedForOne {
+  public:
+    MappedForOne(int device, uint64_t bytes) : scope_(test_driver(), retain(device)) {
+        core::cuda::AllocationOptions options{};
+        options.type = 1;
+        options.location = {1, device};
+        size_t granularity = 0;
+        const auto& call = test_driver().call;
+        expect(call.map_granularity(&granularity, &options, 0));
+        bytes_ = (bytes + granularity - 1) / granularity * granularity;
+        expect(call.map_reserve(&address_, bytes_, 0, 0, 0));
+        expect(call.map_create(&physical_, bytes_, &options, 0));
+        expect(call.map(address_, bytes_, 0, physical_, 0));
+        const core::cuda::Access access{{1, device}, 3};
+        expect(call.map_access(address_, bytes_, &access, 1));
+    }
+    ~MappedForOne() {
+        const auto& call = test_driver().call;
+        expect(call.unmap(address_, bytes_));
+        expect(call.map_release(physical_));
+        expect(call.map_release_range(address_, bytes_));
+    }
+    MappedForOne(const MappedForOne&) = delete;
+    MappedForOne& operator=(const MappedForOne&) = delete;
+    [[nodiscard]] uintptr_t address() const { return static_cast<uintptr_t>(address_); }
+
+  private:
+    static Context retain(int device) {
+        Context context = nullptr;
+        expect(test_driver().call.context_retain(&context, device));
+        return context;
+    }
+    static void expect(CuResult result) { EXPECT_EQ(result, CuResult::SUCCESS); }
+
+    const CudaScope scope_;
+    uint64_t bytes_ = 0;
+    Address address_ = 0;
+    core::cuda::Allocation physical_ = 0;
+};
+
+TEST_F(CudaGather, MemoryThatTheOtherGpuMayNotTouch_isLeftToCopyEngines) {
+    if (test_driver().devices < 2)
+        GTEST_SKIP() << "needs two GPUs";
+    const MappedForOne mapped(0, BYTES);
+    const GpuMemory near(BYTES, NIXL_KIND_DEVICE, 0), far(BYTES, NIXL_KIND_DEVICE, 1);
+    nixl_region source{};
+    ASSERT_EQ(attach(NIXL_KIND_DEVICE, mapped.address(), BYTES, 0, &source), NIXL_OK) << why;
+    std::vector<nixl_run> runs;
+    for (uint64_t i = 0; i < 100; ++i)
+        runs.push_back(single(i * 1024, i * 1024, 256));
+    pair = {source, on_gpu(far, BYTES)};
+    EXPECT_EQ(engine(batch_of(runs)), "copy engine");
+    for (const nixl_status status : moved(batch_of(runs)))
+        ASSERT_EQ(status, NIXL_OK);
+    pair = {source, on_gpu(near, BYTES)};
+    EXPECT_NE(engine(batch_of(runs)), "copy engine");
+    for (const nixl_status status : moved(batch_of(runs)))
+        ASSERT_EQ(status, NIXL_OK);
+}
+
+TEST_F(CudaGather, KernelsJoinTheCallersStream) {
+    const GpuMemory first(BYTES, NIXL_KIND_DEVICE, 0), second(BYTES, NIXL_KIND_DEVICE, 0);
+    pair = {on_gpu(first, BYTES), on_gpu(second, BYTES)};
+    Context context = nullptr;
+    ASSERT_EQ(test_driver().call.context_retain(&context, 0), CuResult::SUCCESS);
+    {
+        const CudaScope scope(test_driver(), context);
+        Gate gate(context);
+        ASSERT_EQ(test_driver().call.fill(first.address(), 9, BYTES, gate.stream()),
+                  CuResult::SUCCESS);
+        const std::vector<nixl_run> runs = {strided(0, 0, 64, 128, 128, 5000)};
+        nixl_batch batch = batch_of(runs);
+        batch.stream = gate.stream();
+        ASSERT_EQ(table.submit(queue, &batch), 5000u);
+        nixl_completion entry{};
+        for (int look = 0; look < 100; ++look)
+            EXPECT_EQ(table.poll(queue, &entry, 1), 0u) << "it did not wait for the stream";
+        gate.open();
+        EXPECT_EQ(finished(), NIXL_OK);
+    }
+    EXPECT_EQ(second.read(0, 64), Bytes(64, 9));
+    (void)test_driver().call.context_release(0);
+}
+
+} // namespace
+} // namespace nixl::test::host_queues
