@@ -17,6 +17,7 @@ import tree
 
 HEADERS = ("types.h", "nixl_c.h", "backend.h")
 SYMBOLS, LAYOUTS = "tests/abi/symbols.txt", "tests/abi/layouts.txt"
+SIGNATURES = "tests/abi/signatures.txt"
 STRUCT = re.compile(r"typedef struct (\w+) \{(.*?)\} \1;", re.S)
 ENUM = re.compile(r"enum \{(.*?)\}", re.S)
 POINTER_FIELD = re.compile(r"\(\*(\w+)\)\(")
@@ -68,6 +69,18 @@ def layouts():
         return subprocess.run([program], check=True, stdout=subprocess.PIPE).stdout.decode()
 
 
+def signatures():
+    """Every declaration as one line: calls, types of functions, fields with their types."""
+    lines = []
+    for header in HEADERS:
+        text = tree.blank_c(tree.read("include/nixl/" + header))
+        lines += ["%s;" % call for call in re.findall(r"NIXL_API\s+([^;{]+);", text)]
+        lines += ["%s;" % kind for kind in re.findall(r"(typedef [^;{]*\(\*\w+\)\([^;{]*);", text)]
+        for name, body in STRUCT.findall(text):
+            lines += ["%s: %s;" % (name, field) for field in body.split(";") if field.strip()]
+    return "".join(" ".join(line.split()) + "\n" for line in lines)
+
+
 def symbols(build):
     """What the library exports, one per line."""
     libraries = [
@@ -114,7 +127,8 @@ def main():
     action.add_argument("--check", action="store_true", help="compare (the default)")
     action.add_argument("--write", action="store_true", help="freeze what is there now")
     arguments = parser.parse_args()
-    found = {SYMBOLS: symbols(arguments.build), LAYOUTS: layouts()}
+    found = {SYMBOLS: symbols(arguments.build), LAYOUTS: layouts(),
+             SIGNATURES: signatures()}
     if arguments.write:
         for path, text in found.items():
             with open(os.path.join(tree.ROOT, path), "w") as file:
@@ -124,6 +138,7 @@ def main():
     results = {
         "symbols": compare(SYMBOLS, found[SYMBOLS]),
         "layouts": compare(LAYOUTS, found[LAYOUTS]),
+        "signatures": compare(SIGNATURES, found[SIGNATURES]),
         "declared is exported": sorted("not exported: " + name for name in declared() - exported),
         "exported is declared": sorted("not declared: " + name for name in exported - declared()),
     }

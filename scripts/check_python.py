@@ -33,6 +33,8 @@ def interpreters():
         answer = works(program, PROBE) if program else None
         if answer and answer.startswith("True"):
             found.setdefault(answer, program)
+        elif program and answer is None:
+            print("skipped: %s does not run" % program, flush=True)
     return sorted(found.values(), key=lambda program: works(program, "import numpy") is None)
 
 

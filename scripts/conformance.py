@@ -82,6 +82,20 @@ def python_tests(text):
         )
 
 
+def is_built(name):
+    """Whether a test of C++ is in some meson.build beside it or above."""
+    folder, file = os.path.split(name)
+    if not name.endswith((".cpp", ".c")):
+        return True
+    while folder:
+        path = os.path.join(tree.ROOT, folder, "meson.build")
+        if os.path.exists(path) and ("'%s'" % file in tree.read(path) or
+                                     "/%s'" % file in tree.read(path)):
+            return True
+        folder = os.path.dirname(folder)
+    return False
+
+
 def find_tests():
     """{row id: [names]} over all tests and the scripts that ./dev test runs."""
     found = {}
@@ -95,6 +109,8 @@ def find_tests():
             continue
         parse = cpp_tests if name.endswith(tree.CODE) else python_tests
         for ids, test in parse(text):
+            if (test or "").find("DISABLED_") >= 0 or not is_built(name):
+                sys.exit("%s: %s proves nothing: it does not run" % (name, test))
             for row in ids:
                 label = test or name
                 if label not in found.setdefault(row, []):

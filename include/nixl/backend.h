@@ -113,7 +113,9 @@ enum {
     NIXL_CAP_CANCEL_FENCES = 1u << 3, /* after cancel(), a completed element touches no memory
                                          again. cancel() of others is never called */
     NIXL_CAP_SIMULATED = 1u << 4, /* results must be marked `simulated` */
-    NIXL_CAP_ERRNO = 1u << 5      /* the details of its completions are errno values */
+    NIXL_CAP_ERRNO = 1u << 5,     /* the details of its completions are errno values */
+    NIXL_CAP_STREAMS = 1u << 6    /* work waits for the batch's stream. A stream is refused where no
+                                     leg of the path has this */
 };
 
 typedef struct nixl_caps {

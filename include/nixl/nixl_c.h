@@ -239,8 +239,9 @@ typedef struct nixl_post_options { /* zero is the default of every field */
     nixl_done_fn done;
     void* user;               /* comes back in `done` and in events */
     nixl_queue queue;         /* where the completion event goes; none: nowhere */
-    void* stream;             /* CUstream to join: what is on it at the post goes first. It stays
-                                 until the request has ended. NULL: none */
+    void* stream;             /* CUstream to join: what is on it at the post goes before what GPUs
+                                 do for the request. It stays until the request has ended.
+                                 UNSUPPORTED where they do nothing. NULL: none */
     const void* notification; /* delivered at the peer after the data; borrowed for the call */
     uint64_t notification_bytes;
 } nixl_post_options;

@@ -18,6 +18,12 @@ nixl_status refuse_note(Code code) noexcept {
                 "post without, or see nixl-info --backends for transports that can");
 }
 
+nixl_status refuse_stream() noexcept {
+    return fail(Code::UNSUPPORTED,
+                "the post joins a stream, and no GPU moves any of its bytes, so nothing would wait",
+                "synchronize with the stream, then post without it");
+}
+
 nixl_status refuse_post(Code code) noexcept {
     switch (code) {
     case Code::BUSY:

@@ -8,6 +8,7 @@ namespace nixl::core {
 
 nixl_status refuse_stale() noexcept;
 nixl_status refuse_no_output() noexcept;
+nixl_status refuse_stream() noexcept;
 nixl_status refuse_post(Code code) noexcept;
 /// A post was answered AGAIN: what had no room.
 nixl_status refuse_full(const Transfers& transfers, const Request& request,

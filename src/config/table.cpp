@@ -46,8 +46,9 @@ constexpr SettingInfo TABLE[] = {
     {"pool_size", SIZE, "1GB", "NIXL_POOL_SIZE", "", "", 4 * KB, 1024 * TB, ANY,
      "Bytes of a memory pool made without a size, and the most staging memory; used only as "
      "needed."},
-    {"chunk_size", SIZE, "1MB", "NIXL_CHUNK_SIZE", "", "", 4 * KB, 4 * GB, ANY,
-     "Bytes of one piece when a transfer is split to overlap the legs of its path."},
+    {"chunk_size", SIZE, "", "NIXL_CHUNK_SIZE", "", "", 4 * KB, 4 * GB, ANY,
+     "Bytes of one piece when a transfer is split to overlap the legs of its path; without it a "
+     "16th of the transfer, between 256KB and 4MB."},
     {"pipeline_chunks", INTEGER, "8", "NIXL_PIPELINE_CHUNKS", "", "", 1, 64, ANY,
      "Pieces in flight of one split transfer."},
     {"allocator", TEXT, "default", "NIXL_ALLOCATOR", "", "", 0, 0, ANY,

@@ -35,7 +35,11 @@ void warn_of_missing_engine(const std::string& wanted) {
 
 /// They are accepted, since programs set them, and nothing reads them yet.
 void warn_of_settings_without_effect(const Settings& settings) {
-    for (const char* name : {"allocator", "audit_log", "log_transfers", "log_metadata_access"}) {
+    for (const char* name :
+         {"allocator", "audit_log", "log_transfers", "log_metadata_access", "enable_gdrcopy",
+          "ucx_path", "gds_device", "cluster_name", "port", "port_range", "bind_address",
+          "etcd_endpoints", "etcd_prefix", "etcd_use_tls", "etcd_ca_cert", "etcd_client_cert",
+          "etcd_client_key", "etcd_username", "etcd_password"}) {
         const std::string text = std::string("setting ") + name + " has no effect in this version";
         if (settings.origin(name) != SettingOrigin::DEFAULT && log_first_time(text))
             NIXL_LOG(WARN, text);

@@ -150,7 +150,7 @@ Result<std::string> Context::explain(nixl_buffer source, nixl_buffer target, uin
     NIXL_ASSIGN_OR_RETURN(const Route* route,
                           router_->find(from->class_number, to->class_number, bytes));
     const TransferLimits limits = transfers_->limits();
-    return route->to_json(std::min(limits.chunk_bytes * limits.chunks, bytes),
+    return route->to_json(std::min(transfers_->chunk_for(bytes) * limits.chunks, bytes),
                           Transfers::engine_of(*route, *from, *to, bytes));
 }
 

@@ -33,6 +33,7 @@ struct Route {
     uint64_t max_element_bytes = 0; ///< 0: no limit
     bool self_driven = true;        ///< every leg finishes accepted work without being polled
     bool simulated = false;
+    bool joins_streams = false;       ///< some leg waits for the stream of a post
     std::vector<std::string> reasons; ///< for each better path that was not possible
 
     [[nodiscard]] bool direct() const noexcept { return leg_count == 1; }

@@ -66,6 +66,7 @@ void summarise(Route& route) {
         route.bytes_per_ns = std::min(route.bytes_per_ns, leg.bytes_per_ns);
         route.self_driven = route.self_driven && leg.backend->self_driven();
         route.simulated = route.simulated || (caps.flags & NIXL_CAP_SIMULATED) != 0;
+        route.joins_streams = route.joins_streams || (caps.flags & NIXL_CAP_STREAMS) != 0;
         if (caps.max_element_bytes != 0)
             route.max_element_bytes =
                 route.max_element_bytes == 0

@@ -105,13 +105,14 @@ Code Transfers::post(Request& request, uint32_t generation, const PostOptions& o
 bool Transfers::is_plain(const Request& request, const PostOptions& options) noexcept {
     const auto is_set = [](const auto* pointer) { return reinterpret_cast<uintptr_t>(pointer); };
     return (is_set(reinterpret_cast<const void*>(options.done)) | is_set(options.queue) |
-            is_set(request.pipeline.get()) | options.notification_bytes | request.note.peer |
-            options.path_policy) == 0;
+            is_set(options.stream) | is_set(request.pipeline.get()) | options.notification_bytes |
+            request.note.peer | options.path_policy) == 0;
 }
 
 /// What only some posts need: checks, the notification's copy, room for the event, staging memory.
 Code Transfers::admit(Request& request, const PostOptions& options) noexcept {
-    if (options.path_policy == NIXL_PATH_REQUIRE_DIRECT && !request.route->direct())
+    if ((options.path_policy == NIXL_PATH_REQUIRE_DIRECT && !request.route->direct()) ||
+        (options.stream != nullptr && !request.route->joins_streams))
         return Code::UNSUPPORTED;
     if (options.path_policy == NIXL_PATH_WARN)
         (void)check_policy(*request.route, PathPolicy::WARN);

@@ -25,7 +25,7 @@ enum class PathPolicy : uint8_t { ALLOW, WARN, REQUIRE_DIRECT };
 struct TransferLimits {
     uint32_t lanes = 1;
     uint32_t requests = 4096;
-    uint64_t chunk_bytes = 1u << 20;
+    uint64_t chunk_bytes = 0; ///< 0: by the size of the transfer, see chunk_for()
     uint32_t chunks = 8;
     PathPolicy policy = PathPolicy::WARN;
     bool zero_copy = false; ///< refuses every path through staging memory
@@ -123,6 +123,8 @@ class Transfers {
 
     /// Chunks and policy; the other limits are fixed.
     void set_limits(const TransferLimits& limits) noexcept;
+    /// Bytes of one piece of a transfer that is split.
+    [[nodiscard]] uint64_t chunk_for(uint64_t bytes) const noexcept;
     [[nodiscard]] TransferLimits limits() const noexcept;
 
     // ---- For lanes and pipelines --------------------------------------------------------------
@@ -177,7 +179,8 @@ class Transfers {
     Result<void> set_runs(Request& request, RunsSpec&& spec);
     class SlotGuard;
     Result<Request*> publish(Request& request);
-    [[nodiscard]] uint64_t element_limit(const Route& route) const noexcept;
+    /// What elements of a transfer of so many bytes are cut to; 0: they are not.
+    [[nodiscard]] uint64_t element_limit(const Route& route, uint64_t bytes) const noexcept;
     void set_one_range(Request& request, const RangeSpec& spec) noexcept;
 
     /// Runs `work` in a turn of the lane that the request is in flight on. False: it is not.

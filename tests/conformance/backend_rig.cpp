@@ -47,7 +47,10 @@ BackendRig::BackendRig(const Subject& subject, const Options& options)
         host_.set(key, value);
     table_.struct_size = sizeof table_;
     EXPECT_EQ(subject.fixture->entry(host_.table(), &table_), NIXL_OK);
-    for (auto name = options.decorators.rbegin(); name != options.decorators.rend(); ++name)
+    std::vector<std::string> wanted = options.decorators;
+    if (subject.fixture->in_fault)
+        wanted.emplace_back("fault"); // innermost
+    for (auto name = wanted.rbegin(); name != wanted.rend(); ++name)
         for (const core::Decorator& decorator : core::decorators()) {
             if (*name != decorator.name)
                 continue;
@@ -267,9 +270,12 @@ void BackendRig::book(Queue& queue, const nixl_completion& entry) {
         queue.works.erase(found);
 }
 
-void BackendRig::cancel(const Work& work, size_t number) {
-    table_.cancel(queues_[number]->handle, work.tag);
+void BackendRig::cancel(uint64_t tag, size_t queue) {
+    if (table_.cancel != nullptr) // not offered by those that end everything within submit()
+        table_.cancel(queues_[queue]->handle, tag);
 }
+
+void BackendRig::cancel(const Work& work, size_t queue) { cancel(work.tag, queue); }
 
 /// As the core does when its driver has nothing better to do. False: nobody ended its sleep.
 bool BackendRig::wait_for_work(size_t number) {

@@ -91,6 +91,7 @@ class BackendRig {
     uint64_t submit(Work& work, size_t queue = 0, uint64_t at_most = UINT64_MAX);
     bool poll(size_t queue = 0, uint32_t capacity = 32);
     void cancel(const Work& work, size_t queue = 0);
+    void cancel(uint64_t tag, size_t queue = 0);
     /// Offers, polls, helps and sleeps until `done`; false when that takes longer than PATIENCE, or
     /// when a sleep that the backend promised to end was not ended.
     bool drive(const std::function<bool()>& done, size_t queue = 0, uint32_t capacity = 32);

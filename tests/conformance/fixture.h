@@ -31,6 +31,7 @@ struct Fixture {
     bool moves_bytes = true; ///< false: contents are not looked at
     bool direct = false;     ///< files and block devices are opened to bypass the page cache
     RemoteHooks hooks = {};
+    bool in_fault = false; ///< behind the `fault` decorator, which perturbs what is no error
 };
 
 /// One ordered pair of kinds of one fixture, as probe() tells them.

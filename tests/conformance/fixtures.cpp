@@ -6,8 +6,10 @@
 #include <cstdlib>
 
 #include "backends/builtin.h"
+#include "backends/decorators/decorator.h"
 #include "tests/conformance/place.h"
 #include "tests/conformance/remote_backend.h"
+#include "tests/conformance/template_backend.h"
 #include "tests/support/fake_host.h"
 #include "tests/support/gpu_memory.h"
 
@@ -57,23 +59,51 @@ bool is_tried(const nixl_kind_pair& pair) {
     return side(pair.source_kind, pair.target_kind) && side(pair.target_kind, pair.source_kind);
 }
 
+/// The table as the fixture has it, for as long as this lives.
+class Table {
+  public:
+    explicit Table(const Fixture& fixture, const FakeHost& host) {
+        table_.struct_size = sizeof table_;
+        status_ = fixture.entry(host.table(), &table_);
+        for (const core::Decorator& decorator : core::decorators())
+            if (status_ == NIXL_OK && fixture.in_fault && decorator.name == std::string("fault")) {
+                const nixl_backend_v1 inner = table_;
+                status_ = decorator.wrap(&inner, &table_);
+                release_ = decorator.release;
+            }
+    }
+    ~Table() {
+        if (release_ != nullptr)
+            release_(&table_);
+    }
+    Table(const Table&) = delete;
+    Table& operator=(const Table&) = delete;
+    [[nodiscard]] bool ok() const { return status_ == NIXL_OK; }
+    const nixl_backend_v1* operator->() const { return &table_; }
+    const nixl_backend_v1& operator*() const { return table_; }
+
+  private:
+    nixl_backend_v1 table_{};
+    nixl_status status_ = NIXL_OK;
+    void (*release_)(nixl_backend_v1*) = nullptr;
+};
+
 Answer ask(const Fixture& fixture) {
     FakeHost host(2);
     for (const auto& [key, value] : fixture.settings)
         host.set(key, value);
-    nixl_backend_v1 table{};
-    table.struct_size = sizeof table;
+    const Table table(fixture, host);
     nixl_caps caps{};
     caps.struct_size = sizeof caps;
     char text[512] = "";
     nixl_error_text error{text, sizeof text, 0, 0};
     Answer answer;
-    if (fixture.entry(host.table(), &table) != NIXL_OK)
+    if (!table.ok())
         answer.refused = "its entry refused this ABI";
-    else if (table.probe(table.self, host.table(), &caps, &error) != NIXL_OK)
+    else if (table->probe(table->self, host.table(), &caps, &error) != NIXL_OK)
         answer.refused = std::string("not on this machine: ") + text;
     else if (fixture.direct)
-        answer.refused = direct_refusal(table, host);
+        answer.refused = direct_refusal(*table, host);
     for (uint32_t i = 0; i < caps.pair_count; ++i)
         if (is_tried(caps.pairs[i]))
             answer.pairs.push_back(caps.pairs[i]);
@@ -122,10 +152,18 @@ FixtureSettings with_kernels(FixtureSettings settings) {
     return settings;
 }
 
-} // namespace
+/// The same behind `fault`: refused, late, split and reordered, but never failing. Short elements
+/// are the core's to go on with: those come in at the library's level.
+Fixture in_fault(Fixture fixture) {
+    fixture.name = "fault_" + fixture.name;
+    fixture.in_fault = true;
+    for (const char* const rate : {"refuse", "delay", "split", "reorder"})
+        fixture.settings.emplace_back(std::string("fault.") + rate + "_rate", "0.1");
+    return fixture;
+}
 
-const std::vector<Fixture>& fixtures() {
-    static const std::vector<Fixture> all = {
+std::vector<Fixture> plain_fixtures() {
+    return {
         {"null", "null", nixl_backend_entry_null, {{"null.enable", "true"}}, true, false},
         {"memcpy", "memcpy", nixl_backend_entry_memcpy, {}},
         // Workers copy what is longer than a page, so that little memory reaches them too.
@@ -149,6 +187,7 @@ const std::vector<Fixture>& fixtures() {
          nixl_backend_entry_posix,
          {{"posix.engine", "threads"}, {"posix.merge_bytes", "0"}}},
         {"posix_direct", "posix", nixl_backend_entry_posix, {}, true, true, true},
+        {"template", "template_backend", nixl_backend_entry_template, {}, false},
         {"cuda", "cuda", nixl_backend_entry_cuda, test_gpu_settings()},
         {"cuda_kernels", "cuda", nixl_backend_entry_cuda, with_kernels(test_gpu_settings())},
         {"remote",
@@ -160,6 +199,17 @@ const std::vector<Fixture>& fixtures() {
          false,
          {RemoteWorld::hold, [] { RemoteWorld::kill_latest(); }, RemoteWorld::objects}},
     };
+}
+
+} // namespace
+
+const std::vector<Fixture>& fixtures() {
+    static const std::vector<Fixture> all = [] {
+        std::vector<Fixture> found = plain_fixtures();
+        for (const Fixture& each : plain_fixtures())
+            found.push_back(in_fault(each));
+        return found;
+    }();
     return all;
 }
 

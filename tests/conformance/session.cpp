@@ -219,12 +219,14 @@ std::vector<uint8_t> export_of(nixl_context context, nixl_buffer buffer) {
     });
 }
 
-void add_remote_backend(nixl_context context) {
+void add_backend(nixl_context context, nixl_backend_entry_fn entry) {
     nixl_backend_v1 table{};
     table.struct_size = sizeof table;
-    EXPECT_EQ(nixl_backend_entry_remote(nullptr, &table), NIXL_OK);
+    EXPECT_EQ(entry(nullptr, &table), NIXL_OK);
     EXPECT_EQ(nixl_backend_add(context, &table), NIXL_OK) << last_error().message;
 }
+
+void add_remote_backend(nixl_context context) { add_backend(context, nixl_backend_entry_remote); }
 
 // ---- Subjects
 // -------------------------------------------------------------------------------------
@@ -234,9 +236,14 @@ SubjectSession::SubjectSession(const Subject& subject, const Settings& settings)
     Settings all = settings;
     for (const auto& [key, value] : subject.fixture->settings)
         all.emplace(key, value);
+    if (subject.fixture->in_fault) {
+        std::string& decorators = all["decorators"];
+        all.emplace("fault.short_rate", "0.1");
+        decorators += (decorators.empty() ? "fault:" : ",fault:") + subject.fixture->backend;
+    }
     main_ = std::make_unique<Session>(all);
     if (!subject.fixture->built_in)
-        add_remote_backend(main_->context());
+        add_backend(main_->context(), subject.fixture->entry);
     if (!subject.remote())
         return;
     Settings owners; // peers find each other's backends by their names, decorators included

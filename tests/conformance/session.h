@@ -141,6 +141,7 @@ class SubjectSession {
 [[nodiscard]] std::vector<uint8_t> metadata_of(nixl_context context);
 [[nodiscard]] std::vector<uint8_t> export_of(nixl_context context, nixl_buffer buffer);
 /// Adds the test-only remote backend.
+void add_backend(nixl_context context, nixl_backend_entry_fn entry);
 void add_remote_backend(nixl_context context);
 
 } // namespace nixl::test

@@ -88,8 +88,10 @@ class Prepared(Case):
         for runs in ([(1, 2)], [(1, 2, 3), (1, 2, 3, 4, 5, 6)], [(-1, 0, 1)], [(0, 0, 1 << 64)]):
             with self.subTest(runs=runs), self.assertRaises(nixl.NIXLError):
                 nixl.prepare(self.source, self.target, runs)
-        with self.assertRaises((TypeError, AttributeError)):
-            nixl.prepare(self.source, self.target, [(0.5, 0, 1)])
+        for number in (0.5, 1.0, "1", None, float("inf")):
+            with self.subTest(number=number), self.assertRaisesRegex(
+                    nixl.InvalidArgumentError, "whole numbers"):
+                nixl.prepare(self.source, self.target, [(0, 0, number)])
 
     def test_read_only_target(self):
         """Proves: S-093"""

@@ -340,6 +340,9 @@ class Machine(Case):
         if os.environ.get("NIXL_AUDIT_LOG"):
             self.skipTest("the environment turns it on")
         self.assertEqual(nixl.get_audit_log(), [])
+        nixl.initialize(audit_log=os.path.join(self.scratch(), "audit"))
+        with self.assertRaisesRegex(nixl.NIXLError, "audit"):
+            nixl.get_audit_log()
 
 
 if __name__ == "__main__":

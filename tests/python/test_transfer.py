@@ -222,6 +222,14 @@ class InFlight(Case):
 
         self.assertEqual(handle.wait(20), nixl.TransferStatus.TIMEOUT)
         self.assertIsInstance(handle.exception(), TimeoutError)
+        with self.assertRaises(nixl.TransferTimeout) as caught:
+            handle.raise_if_failed()
+        self.assertIs(caught.exception.transfer, handle)
+        self.assertIsInstance(caught.exception, nixl.TransferError)
+
+    def test_stream_that_nothing_would_wait_for(self):
+        with self.assertRaisesRegex(nixl.UnsupportedError, "no GPU moves any of its bytes"):
+            nixl.transfer_async(self.source, self.target, stream=1)
 
     def test_other_threads_run_during_a_wait(self):
         """Proves: S-086"""

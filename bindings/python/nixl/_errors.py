@@ -110,12 +110,6 @@ class StaleError(NIXLError):
     code = "STALE"
 
 
-class TransferTimeout(NIXLError, TimeoutError):
-    """A deadline passed."""
-
-    code = "TIMED_OUT"
-
-
 class CancelledError(NIXLError):
     """It was cancelled."""
 
@@ -162,6 +156,12 @@ class TransferError(NIXLError):
     def __init__(self, message="", *, transfer=None, **details):
         super().__init__(message, **details)
         self.transfer = transfer
+
+
+class TransferTimeout(TransferError, TimeoutError):
+    """A deadline passed."""
+
+    code = "TIMED_OUT"
 
 
 class MetadataNotFoundError(NIXLError, KeyError):

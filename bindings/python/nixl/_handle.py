@@ -138,10 +138,12 @@ class Transfer:
         return more["error"]
 
     def raise_if_failed(self):
-        """Raises ``TransferError`` when it has failed or was cancelled."""
+        """Raises ``TransferError`` when it has failed or was cancelled, ``TransferTimeout``, which
+        is one, when its deadline passed."""
         cause = self.exception()
         if cause is not None:
-            raise _errors.TransferError(
+            timed_out = isinstance(cause, _errors.TransferTimeout)
+            raise (_errors.TransferTimeout if timed_out else _errors.TransferError)(
                 cause.message, transfer=self, code=cause.code, hint=cause.hint, detail=cause.detail,
                 retryable=cause.retryable) from cause
 

@@ -88,7 +88,7 @@ def _capability(row):
 def get_audit_log():
     """Entries of the audit log with ``timestamp``, ``action`` and ``node_id``; none while it is
     off."""
-    import os
-    if os.environ.get("NIXL_AUDIT_LOG"):
+    from ._settings import get_config
+    if get_config()["audit_log"].value:
         raise _errors.missing("the audit log", "the audit writer")
     return []

@@ -2,6 +2,7 @@
 """prepare: transfers that are checked and planned once and started again and again."""
 
 import ctypes
+import operator
 import sys
 
 from . import _arrays, _calls, _errors, _runtime, _watch
@@ -303,7 +304,11 @@ def _rows_of_sequence(runs):
         if len(row) != columns:
             raise _errors.InvalidArgumentError("runs of 3 and of 6 numbers cannot be mixed")
         for column, number in enumerate(row):
-            number = number.__index__()
+            try:
+                number = operator.index(number)
+            except TypeError as error:
+                raise _errors.InvalidArgumentError(
+                    "a run has whole numbers, not %r" % (number,)) from error
             if not (-1 << 63 if column in (3, 4) else 0) <= number < 1 << 64:
                 raise _errors.OutOfRangeError("%d is no offset, size or count in bytes" % number)
             numbers.append(number & 0xFFFFFFFFFFFFFFFF)

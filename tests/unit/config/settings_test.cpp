@@ -349,7 +349,7 @@ TEST_F(SettingsTest, Change_setsAllOrNone) {
     using Pairs = std::vector<Settings::Pair>;
 
     EXPECT_FALSE(settings.change(Pairs{{"chunk_size", "2MB"}, {"pipeline_chunks", "0"}}).ok());
-    EXPECT_EQ(settings.number("chunk_size"), 1u << 20);
+    EXPECT_EQ(settings.number("chunk_size"), 0u);
 
     EXPECT_TRUE(settings.change(Pairs{{"chunk_size", "2MB"}, {"pipeline_chunks", "4"}}).ok());
     EXPECT_EQ(settings.number("chunk_size"), 2u << 20);
@@ -416,7 +416,7 @@ TEST_F(SettingsTest, Report_showsValueAndOriginOfEverySetting) {
     environment_.set("NIXL_CHUNK_SIZE", "2MB");
     const std::string json = loaded({{"lanes", "3"}}).to_json();
 
-    EXPECT_TRUE(holds(json, R"("name":"chunk_size","value":"2097152","default":"1MB",)"
+    EXPECT_TRUE(holds(json, R"("name":"chunk_size","value":"2097152","default":"",)"
                             R"("origin":"environment","environment":"NIXL_CHUNK_SIZE")"));
     EXPECT_TRUE(holds(json, R"("name":"lanes","value":"3","default":"0","origin":"argument")"));
     for (const SettingInfo& row : Settings::table())
