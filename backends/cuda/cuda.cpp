@@ -131,6 +131,11 @@ class Cuda {
         return NIXL_OK;
     }
 
+    void text_of(int32_t detail, nixl_error_text* out) const {
+        const std::string text = gpus_->driver().text_of(static_cast<CuResult>(detail));
+        (void)sdk::fail(out, NIXL_OK, detail, "%s", text.c_str());
+    }
+
     const char* engine_of(const nixl_batch& batch) noexcept {
         return name_of(choose(batch, policy_));
     }

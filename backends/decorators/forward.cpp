@@ -34,6 +34,10 @@ void forward_regions(nixl_backend_v1* table) noexcept {
         table->unprepare = [](void* instance, void* prepared) {
             of(instance).inner->unprepare(of(instance).instance, prepared);
         };
+    if (table->text_of != nullptr)
+        table->text_of = [](void* instance, int32_t detail, nixl_error_text* out) {
+            of(instance).inner->text_of(of(instance).instance, detail, out);
+        };
     if (table->engine_of != nullptr)
         table->engine_of = [](void* instance, const nixl_batch* batch) {
             return of(instance).inner->engine_of(of(instance).instance, batch);

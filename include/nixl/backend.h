@@ -282,6 +282,10 @@ typedef struct nixl_backend_v1 {
      * from ("gather kernel"). Static text. NULL, as function or as answer: caps.detail says it.
      * Any thread, at any time; the answer for an element_count of 0 is NULL. */
     const char* (*engine_of)(void* instance, const nixl_batch*);
+
+    /* The provider's words for the detail of a failed completion ("uncorrectable ECC error"). NULL:
+     * it has none, or they are errno values. Any thread. */
+    void (*text_of)(void* instance, int32_t detail, nixl_error_text*);
 } nixl_backend_v1;
 
 /* The one symbol of a plug-in. Fill *out (its struct_size says how much room the core knows of) and

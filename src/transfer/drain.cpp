@@ -17,12 +17,18 @@ namespace {
 
 constexpr int64_t SLICE_NS = 1'000'000;
 
-/// The provider's own code, in the system's words where it is the system's.
-std::string detail_text(Code status, int32_t detail, uint32_t caps) {
+/// The provider's own code, in the system's words or its own.
+std::string detail_text(Code status, int32_t detail, const Backend& backend) {
     if (detail == 0)
         return code_name(status);
-    if ((caps & NIXL_CAP_ERRNO) != 0)
+    if ((backend.caps().flags & NIXL_CAP_ERRNO) != 0)
         return errno_text(detail);
+    if (void* const instance = backend.open_instance();
+        instance != nullptr && backend.table().text_of != nullptr) {
+        ErrorText words;
+        backend.table().text_of(instance, detail, words.out());
+        return words.text();
+    }
     return std::string(code_name(status)) + ", the backend's code " + std::to_string(detail);
 }
 
@@ -119,7 +125,7 @@ Error Transfers::error_of(const Request& request) const {
         text += "cancelled after " + std::to_string(request.bytes_done) + " bytes";
     } else {
         text += detail_text(state.status, request.detail,
-                            route.legs[request.bad_leg].backend->caps().flags);
+                            *route.legs[request.bad_leg].backend);
     }
     if (state.status == Code::DISCONNECTED)
         error.scope = Scope::PEER;

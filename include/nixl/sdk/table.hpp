@@ -26,6 +26,7 @@
 //                           int32_t accessing_device, std::unique_ptr<Prepared>*,
 //                           nixl_error_text*);
 //       const char* engine_of(const nixl_batch&) noexcept;
+//       void text_of(int32_t detail, nixl_error_text*);
 //   };
 //   extern "C" nixl_status nixl_backend_entry(const nixl_host_v1* host, nixl_backend_v1* out) {
 //       return nixl::sdk::fill_table<Copier>(host, out);
@@ -60,6 +61,7 @@ NIXL_SDK_DETECT(has_attach, &T::attach);
 NIXL_SDK_DETECT(has_flush, &T::flush);
 NIXL_SDK_DETECT(has_prepare, &T::prepare);
 NIXL_SDK_DETECT(has_engine_of, &T::engine_of);
+NIXL_SDK_DETECT(has_text_of, &T::text_of);
 NIXL_SDK_DETECT(has_cancel, &T::cancel);
 NIXL_SDK_DETECT(has_arm, &T::arm);
 NIXL_SDK_DETECT(has_fd, &T::fd);
@@ -217,6 +219,13 @@ template <class Backend> void fill_regions(nixl_backend_v1* table) noexcept {
     if constexpr (has_engine_of<Backend>::value)
         table->engine_of = [](void* instance, const nixl_batch* batch) noexcept -> const char* {
             return batch->element_count == 0 ? nullptr : F::of(instance).engine_of(*batch);
+        };
+    if constexpr (has_text_of<Backend>::value)
+        table->text_of = [](void* instance, int32_t detail, nixl_error_text* out) noexcept {
+            (void)guarded(out, [&] {
+                F::of(instance).text_of(detail, out);
+                return NIXL_OK;
+            });
         };
 }
 

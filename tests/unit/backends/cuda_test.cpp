@@ -164,6 +164,13 @@ TEST_F(CudaBackend, WhatItCannotReach_isRefusedWithTheReason) {
     EXPECT_NE(why.find("there is no GPU 63"), std::string::npos) << why;
 }
 
+TEST_F(CudaBackend, DetailOfAFailure_isToldInTheDriversWords) {
+    char text[100] = "";
+    nixl_error_text out{text, sizeof text, 0, 0};
+    table.text_of(instance, static_cast<int>(CuResult::ILLEGAL_ADDRESS), &out);
+    EXPECT_STREQ(text, "an illegal memory access was encountered (CUDA_ERROR_ILLEGAL_ADDRESS)");
+}
+
 TEST_F(CudaBackend, NothingUnderWay_isNoHelp) {
     EXPECT_EQ(table.assist(queue), 0);
     const Bytes content(PAGE);
