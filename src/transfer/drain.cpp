@@ -124,8 +124,7 @@ Error Transfers::error_of(const Request& request) const {
     } else if (state.status == Code::CANCELLED) {
         text += "cancelled after " + std::to_string(request.bytes_done) + " bytes";
     } else {
-        text += detail_text(state.status, request.detail,
-                            *route.legs[request.bad_leg].backend);
+        text += detail_text(state.status, request.detail, *route.legs[request.bad_leg].backend);
     }
     if (state.status == Code::DISCONNECTED)
         error.scope = Scope::PEER;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <filesystem>
 
 #include <fcntl.h>
@@ -83,7 +84,8 @@ const char* end_kind_name(EndKind kind) {
 
 bool is_cpu(EndKind kind) { return kind != EndKind::FILE && kind != EndKind::GPU; }
 
-End::End(const EndWish& wish, Role role, std::uint64_t bytes, nixl_context context) : wish_(wish) {
+End::End(const EndWish& wish, Role role, std::uint64_t bytes, nixl_context context)
+    : wish_(wish), context_(context) {
     switch (wish.kind) {
     case EndKind::FILE:
         open_file(role, bytes, context);
@@ -154,7 +156,44 @@ const Descriptor& End::descriptor_for(std::uint64_t offset, const void* memory,
     return direct_.is_open() && aligned ? direct_ : cached_;
 }
 
+char* End::mirror() const {
+    if (wish_.kind != EndKind::GPU)
+        return nullptr;
+    if (mirror_ == nullptr) {
+        mirror_ = std::make_unique<Memory>(buffer_->size());
+        mirror_buffer_ = Buffer::from_host(static_cast<void*>(mirror_->data()), buffer_->size(),
+                                           MemoryType::HOST_PINNED, context_);
+    }
+    return mirror_->data();
+}
+
+void End::store_all() const { copy_mirror(true, 0, buffer_->size()); }
+void End::fetch_all() const { copy_mirror(false, 0, buffer_->size()); }
+
+void End::copy_mirror(bool to_gpu, std::uint64_t offset, std::uint64_t bytes) const {
+    (void)mirror();
+    const nixl_buffer host = mirror_buffer_->handle(), gpu = buffer_->handle();
+    nixl_request request{};
+    detail::check(nixl_request_create_range(context_, to_gpu ? host : gpu, offset,
+                                            to_gpu ? gpu : host, offset, bytes, &request));
+    nixl_status status = nixl_request_post(context_, request, nullptr);
+    while (status == NIXL_OK || status == NIXL_INTERRUPTED || status == NIXL_IN_PROGRESS) {
+        status = nixl_request_wait(context_, request, -1); // also after Ctrl-C: it is soon over
+        if (status == NIXL_OK)
+            break;
+    }
+    (void)nixl_request_release(context_, request);
+    if (status != NIXL_OK)
+        throw Failure(EXIT_ERROR, std::string(to_gpu ? "filling " : "reading ") + describe() +
+                                      " to verify it: " + nixl_status_name(status));
+}
+
 void End::read(std::uint64_t offset, char* out, std::uint64_t bytes) const {
+    if (const char* const copy = mirror(); copy != nullptr) {
+        copy_mirror(false, offset, bytes);
+        std::memcpy(out, copy + offset, bytes);
+        return;
+    }
     while (bytes > 0) {
         const Descriptor& file = descriptor_for(offset, out, bytes);
         const ssize_t moved = ::pread(file.get(), out, bytes, static_cast<off_t>(offset));
@@ -169,6 +208,11 @@ void End::read(std::uint64_t offset, char* out, std::uint64_t bytes) const {
 }
 
 void End::write(std::uint64_t offset, const char* data, std::uint64_t bytes) const {
+    if (char* const copy = mirror(); copy != nullptr) {
+        std::memcpy(copy + offset, data, bytes);
+        copy_mirror(true, offset, bytes);
+        return;
+    }
     while (bytes > 0) {
         const Descriptor& file = descriptor_for(offset, data, bytes);
         const ssize_t moved = ::pwrite(file.get(), data, bytes, static_cast<off_t>(offset));

@@ -49,14 +49,22 @@ class End {
     /// nullptr for files and GPUs.
     [[nodiscard]] char* memory() const { return memory_ ? memory_->data() : nullptr; }
 
+    /// A copy of a GPU's end in host memory, made at the first call; nullptr for others. What is in
+    /// it is moved by store_all() and fetch_all(), as one range of bytes.
+    [[nodiscard]] char* mirror() const;
+    void store_all() const;
+    void fetch_all() const;
+
     /// Moves bytes past the library; the page cache too when the end is direct and the pieces are
-    /// aligned. `offset` counts from the start of the end. Throws Failure.
+    /// aligned. `offset` counts from the start of the end. Throws Failure. Of GPUs the library
+    /// itself moves them, each piece by a request of its own.
     void read(std::uint64_t offset, char* out, std::uint64_t bytes) const;
     void write(std::uint64_t offset, const char* data, std::uint64_t bytes) const;
 
   private:
     void open_file(Role role, std::uint64_t bytes, nixl_context context);
     void open_device(std::uint64_t bytes, nixl_context context);
+    void copy_mirror(bool to_gpu, std::uint64_t offset, std::uint64_t bytes) const;
     [[nodiscard]] const Descriptor& descriptor_for(std::uint64_t offset, const void* memory,
                                                    std::uint64_t bytes) const;
 
@@ -66,7 +74,10 @@ class End {
     std::string path_;
     Descriptor cached_, direct_;
     std::unique_ptr<Memory> memory_;
-    std::optional<nixl::Buffer> buffer_; // last: freed before the memory under it
+    mutable std::unique_ptr<Memory> mirror_;
+    nixl_context context_{};
+    std::optional<nixl::Buffer> buffer_; // after the memory under it: freed before
+    mutable std::optional<nixl::Buffer> mirror_buffer_;
 };
 
 } // namespace nixl::tools

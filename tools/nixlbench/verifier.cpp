@@ -45,11 +45,7 @@ std::string Mismatch::text() const {
 
 Verifier::Verifier(const Shape& shape, const End& source, const End& target, VerifyMode mode)
     : shape_(shape), source_(source), target_(target), mode_(mode), expected_(PIECE_BYTES),
-      arrived_(PIECE_BYTES) {
-    for (const End* end : {&source, &target})
-        if (end->wish().kind == EndKind::GPU)
-            impossible_ = "the CPU cannot look into the GPU's memory";
-}
+      arrived_(PIECE_BYTES) {}
 
 void Verifier::choose_samples(std::uint64_t iteration) {
     const bool file = source_.is_file() || target_.is_file();
@@ -87,17 +83,17 @@ template <typename Visit> void Verifier::for_each_piece(Extent extent, Visit vis
 
 void Verifier::write_source(std::uint64_t iteration, const Place& place) {
     const std::uint64_t at = shape_.source_offset(place.element) + place.offset;
-    if (char* memory = source_.memory()) {
+    if (char* const memory = memory_of(source_)) {
         make_pattern(iteration, place.element, place.offset, memory + at, place.bytes);
         return;
     }
-    make_pattern(0, place.element, place.offset, expected_.data(), place.bytes);
+    make_pattern(sent_in(iteration), place.element, place.offset, expected_.data(), place.bytes);
     source_.write(at, expected_.data(), place.bytes);
 }
 
 void Verifier::poison_target(const Place& place) {
     const std::uint64_t at = shape_.target_offset(place.element) + place.offset;
-    if (char* memory = target_.memory()) {
+    if (char* const memory = memory_of(target_)) {
         std::memset(memory + at, POISON, place.bytes);
         return;
     }
@@ -105,8 +101,14 @@ void Verifier::poison_target(const Place& place) {
     target_.write(at, arrived_.data(), place.bytes);
 }
 
+/// All of a GPU's end is looked at in its copy, samples one by one.
+char* Verifier::memory_of(const End& end) const {
+    return end.memory() == nullptr && is_whole_ ? end.mirror() : end.memory();
+}
+
 void Verifier::prepare(std::uint64_t iteration, Extent extent) {
     choose_samples(iteration);
+    is_whole_ = extent == Extent::WHOLE;
     // A file is filled once: rewriting it would be what is measured. A given one is as it is.
     const bool fill = !source_.is_file() || (!file_is_filled_ && !source_.is_given());
     const Extent filled = source_.is_file() ? Extent::WHOLE : extent;
@@ -120,20 +122,23 @@ void Verifier::prepare(std::uint64_t iteration, Extent extent) {
         poison_target(place);
         return true;
     });
+    for (const End* const end : {&source_, &target_})
+        if (is_whole_ && end->mirror() != nullptr)
+            end->store_all();
 }
 
 void Verifier::expect(std::uint64_t iteration, const Place& place, char* out) {
     if (source_.is_given())
         source_.read(shape_.source_offset(place.element) + place.offset, out, place.bytes);
     else
-        make_pattern(source_.is_file() ? 0 : iteration, place.element, place.offset, out,
-                     place.bytes);
+        make_pattern(sent_in(iteration), place.element, place.offset, out, place.bytes);
 }
 
 std::optional<Mismatch> Verifier::compare(std::uint64_t iteration, const Place& place) {
     const std::uint64_t at = shape_.target_offset(place.element) + place.offset;
-    const char* got = target_.memory() ? target_.memory() + at : arrived_.data();
-    if (target_.memory() == nullptr)
+    const char* const memory = memory_of(target_);
+    const char* const got = memory != nullptr ? memory + at : arrived_.data();
+    if (memory == nullptr)
         target_.read(at, arrived_.data(), place.bytes);
     expect(iteration, place, expected_.data());
     if (std::memcmp(got, expected_.data(), place.bytes) == 0)
@@ -147,6 +152,9 @@ std::optional<Mismatch> Verifier::compare(std::uint64_t iteration, const Place& 
 
 std::optional<Mismatch> Verifier::check(std::uint64_t iteration, Extent extent) {
     std::optional<Mismatch> found;
+    is_whole_ = extent == Extent::WHOLE;
+    if (is_whole_ && target_.mirror() != nullptr)
+        target_.fetch_all();
     for_each_piece(extent, [&](const Place& place) {
         found = compare(iteration, place);
         return !found.has_value();

@@ -32,9 +32,7 @@ class Verifier {
 
     Verifier(const Shape& shape, const End& source, const End& target, VerifyMode mode);
 
-    /// Why nothing is checked; "" when it is.
-    [[nodiscard]] const std::string& impossible() const { return impossible_; }
-    [[nodiscard]] bool is_on() const { return mode_ != VerifyMode::OFF && impossible_.empty(); }
+    [[nodiscard]] bool is_on() const { return mode_ != VerifyMode::OFF; }
     [[nodiscard]] Extent usual_extent() const {
         return mode_ == VerifyMode::FULL ? Extent::WHOLE : Extent::SAMPLES;
     }
@@ -54,15 +52,20 @@ class Verifier {
     void poison_target(const Place& place);
     void expect(std::uint64_t iteration, const Place& place, char* out);
     std::optional<Mismatch> compare(std::uint64_t iteration, const Place& place);
+    [[nodiscard]] char* memory_of(const End& end) const;
+    /// Whose pattern `iteration` sends: a file is filled once.
+    [[nodiscard]] std::uint64_t sent_in(std::uint64_t iteration) const {
+        return source_.is_file() ? 0 : iteration;
+    }
 
     const Shape& shape_;
     const End& source_;
     const End& target_;
     VerifyMode mode_;
-    std::string impossible_;
     std::vector<Place> samples_;
     Memory expected_, arrived_; // one piece each, aligned for direct files
     bool file_is_filled_ = false;
+    bool is_whole_ = false; ///< what is under way looks at all bytes
 };
 
 } // namespace nixl::tools
