@@ -7,8 +7,19 @@ namespace {
 
 template <typename Value> void put(void* out, Value value) { *static_cast<Value*>(out) = value; }
 
+/// Of the GPU whose context is current.
+int access_of(const Range* range, const Gpu* current) {
+    if (range == nullptr || current == nullptr)
+        return 0;
+    if (range->sort != Sort::MAPPED)
+        return 3;
+    const uint64_t bit = uint64_t{1} << current->ordinal;
+    return (range->writers & bit) != 0 ? 3 : (range->readers & bit) != 0 ? 1 : 0;
+}
+
 /// An address that is unknown has zeros, as in the real call for several attributes.
-CuResult put_attribute(void* out, PointerAttribute which, const Range* range, Address address) {
+CuResult put_attribute(void* out, PointerAttribute which, const Range* range, Address address,
+                       const Gpu* current) {
     const bool known = range != nullptr;
     const bool host_reaches = known && !range->is_device_only();
     switch (which) {
@@ -21,7 +32,7 @@ CuResult put_attribute(void* out, PointerAttribute which, const Range* range, Ad
                                               : MEMORY_DEVICE);
         return CuResult::SUCCESS;
     case PointerAttribute::DEVICE_POINTER:
-        put<Address>(out, known ? address : 0);
+        put<Address>(out, known && current != nullptr ? address : 0); // as that context sees it
         return CuResult::SUCCESS;
     case PointerAttribute::HOST_POINTER:
         put<void*>(out, host_reaches ? reinterpret_cast<void*>(address) : nullptr);
@@ -37,6 +48,9 @@ CuResult put_attribute(void* out, PointerAttribute which, const Range* range, Ad
         return CuResult::SUCCESS;
     case PointerAttribute::IS_PLAIN_ALLOCATION:
         put<uint32_t>(out, known && range->sort == Sort::DEVICE ? 1 : 0);
+        return CuResult::SUCCESS;
+    case PointerAttribute::ACCESS:
+        put<int>(out, access_of(range, current));
         return CuResult::SUCCESS;
     case PointerAttribute::RANGE_START:
         put<Address>(out, known ? range->start : 0);
@@ -62,7 +76,7 @@ extern "C" CuResult cuPointerGetAttributes(unsigned count, PointerAttribute* whi
         const Range* const range = call.driver.memory.at(address);
         for (unsigned i = 0; i < count; ++i)
             if (out[i] == nullptr ||
-                put_attribute(out[i], which[i], range, address) != CuResult::SUCCESS)
+                put_attribute(out[i], which[i], range, address, call.gpu) != CuResult::SUCCESS)
                 return CuResult::INVALID_VALUE;
         return CuResult::SUCCESS;
     });

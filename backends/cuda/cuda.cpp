@@ -106,7 +106,9 @@ class Cuda {
             return sdk::fail(error, NIXL_UNSUPPORTED, 0,
                              "GPUs reach page-locked host memory and GPU memory only");
         }
-        inspect(gpus_->driver().call, made.get());
+        if (const auto reader = made->gpu != nullptr ? Result<Gpu*>(made->gpu) : gpus_->any();
+            reader.ok())
+            inspect(*reader.value(), made.get());
         *out = std::move(made);
         return NIXL_OK;
     }
@@ -119,7 +121,8 @@ class Cuda {
             const auto gpu = use(accessing_device);
             if (!gpu)
                 return report(gpu.error(), error);
-            readers.push_back(gpu.value());
+            if (gpu.value()->kernels.any())
+                readers.push_back(gpu.value());
         }
         // The accessing device is the target's; the source's is not known here.
         if (!readers.empty() && !policy_.at_target)
@@ -146,10 +149,13 @@ class Cuda {
         auto gpu = gpus_->use(device);
         if (gpu && gpu.value()->why_no_kernels != CuResult::SUCCESS &&
             !gpu.value()->has_complained.exchange(true))
-            host_.log(NIXL_LOG_WARN, __FILE__, __LINE__,
-                      "GPU %d: its driver does not load the copying kernels (%s); scattered blocks "
-                      "go through the copy engines, some microseconds each",
-                      device, gpus_->driver().text_of(gpu.value()->why_no_kernels).c_str());
+            host_.log(
+                NIXL_LOG_WARN, __FILE__, __LINE__,
+                "GPU %d: its driver does not load %s (%s); scattered blocks %s", device,
+                gpu.value()->kernels.any() ? "the kernel of bulk copies" : "the copying kernels",
+                gpus_->driver().text_of(gpu.value()->why_no_kernels).c_str(),
+                gpu.value()->kernels.any() ? "go through the plain one"
+                                           : "go through the copy engines, some microseconds each");
         return gpu;
     }
 

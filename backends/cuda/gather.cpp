@@ -44,9 +44,9 @@ class Gathering {
     bool list_single_runs(const Piece& piece, uint64_t room, EntryList& entries) noexcept;
     CuResult launch_listed(EntryList& entries) noexcept;
     CuResult launch_indexed(CopyList list) noexcept;
-    CuResult launch(const CopyList& list, bool is_aligned) noexcept {
-        return is_aligned && for_bulk_ ? line_.run_bulk(flight_, list, options_.sm_budget)
-                                       : line_.run_plain(flight_, list, options_.sm_budget);
+    CuResult launch(const CopyList& list, bool aligned) noexcept {
+        return aligned && for_bulk_ ? line_.run_bulk(flight_, list, options_.sm_budget)
+                                    : line_.run_plain(flight_, list, options_.sm_budget);
     }
     /// Whether elements can be copied aligned in the main, but not as they are: these are listed,
     /// with heads and tails.
@@ -54,10 +54,8 @@ class Gathering {
         return for_bulk_ && EntryList::is_in_step(source, target, bytes) &&
                !EntryList::is_aligned(source, target, bytes);
     }
-    [[nodiscard]] bool is_alive(const Region* region) const noexcept {
-        return region->is_alive(line_.gpu().driver.call, options_.occasion);
-    }
-    [[nodiscard]] bool are_lists_alive() const noexcept;
+    [[nodiscard]] CuResult check_alive(const Piece& piece) const noexcept;
+    [[nodiscard]] CuResult check_lists_alive() const noexcept;
     /// The next `count` elements, of `bytes` each, are on the line, or `why` not.
     void end(uint64_t count, uint64_t bytes, CuResult why) noexcept;
 
@@ -66,6 +64,7 @@ class Gathering {
     Elements& at_;
     const GatherOptions& options_;
     const bool for_bulk_;
+    CuResult why_ended_ = CuResult::SUCCESS; ///< of a list before its first element
 };
 
 bool Gathering::put() noexcept {
@@ -78,12 +77,9 @@ bool Gathering::put() noexcept {
         put_lists();
         return true;
     }
-    const CuResult taken = line_.take_table(flight_);
-    if (taken == CuResult::SUCCESS && flight_.table == nullptr)
+    if (!line_.take_table(flight_))
         return false;
-    if (taken != CuResult::SUCCESS)
-        end(1, 0, taken);
-    else if (as_lists)
+    if (as_lists)
         put_indexed();
     else
         put_listed();
@@ -108,31 +104,30 @@ uint64_t strides_of(const nixl_run& run) noexcept {
 }
 
 bool Gathering::goes_as_run() const noexcept {
-    if (at_.of_lists())
-        return false;
-    const nixl_run& run = at_.run();
-    if (run.bytes > LONG_ELEMENT)
-        return true;
-    if (at_.left_in_run() < LONG_RUN)
-        return false;
     const Piece piece = at_.here();
-    const uint64_t strides = strides_of(run);
+    if (piece.bytes > LONG_ELEMENT)
+        return true;
+    if (at_.of_lists() || at_.left_in_run() < LONG_RUN)
+        return false;
+    const uint64_t strides = strides_of(at_.run());
     return !has_ends(piece.source | strides, piece.target | strides, piece.bytes);
 }
 
+/// Of lists one element.
 void Gathering::put_run() noexcept {
     const Piece piece = at_.here();
-    const nixl_run& run = at_.run();
-    const uint64_t strides = strides_of(run);
+    const nixl_run one{0, 0, piece.bytes, 0, 0, 1, 0, 0};
+    const nixl_run& run = at_.of_lists() ? one : at_.run();
+    const uint64_t strides = strides_of(run), left = at_.of_lists() ? 1 : at_.left_in_run();
     CopyList list{};
     list.source = {piece.source, run.source_stride, nullptr, nullptr};
     list.target = {piece.target, run.target_stride, nullptr, nullptr};
     list.bytes = piece.bytes;
-    list.count = std::min(at_.left_in_run(), std::max<uint64_t>(FLIGHT_BYTES / piece.bytes, 1));
-    const bool is_aligned =
+    list.count = std::min(left, std::max<uint64_t>(FLIGHT_BYTES / piece.bytes, 1));
+    const bool aligned =
         EntryList::is_aligned(piece.source | strides, piece.target | strides, piece.bytes);
-    const bool alive = is_alive(piece.source_region) && is_alive(piece.target_region);
-    end(list.count, list.bytes, alive ? launch(list, is_aligned) : CuResult::INVALID_VALUE);
+    const CuResult alive = check_alive(piece);
+    end(list.count, list.bytes, alive == CuResult::SUCCESS ? launch(list, aligned) : alive);
 }
 
 // ---- Prepared lists, whole or by index -------------------------------------------------------
@@ -147,12 +142,25 @@ bool Gathering::goes_as_lists() const noexcept {
            !has_ends(source.address_bits(), target.address_bits(), source.bytes());
 }
 
-bool Gathering::are_lists_alive() const noexcept {
+CuResult Gathering::check_alive(const Piece& piece) const noexcept {
+    for (const Region* const region : {piece.source_region, piece.target_region}) {
+        const CuResult result = region->check_alive(line_.gpu().driver.call, options_.occasion);
+        line_.gpu().note(result);
+        if (result != CuResult::SUCCESS)
+            return result;
+    }
+    return CuResult::SUCCESS;
+}
+
+CuResult Gathering::check_lists_alive() const noexcept {
     for (const Prepared* const list : {&at_.source_list(), &at_.target_list()})
-        for (const Region* const region : list->regions())
-            if (!is_alive(region))
-                return false;
-    return true;
+        for (const Region* const region : list->regions()) {
+            const CuResult result = region->check_alive(line_.gpu().driver.call, options_.occasion);
+            line_.gpu().note(result);
+            if (result != CuResult::SUCCESS)
+                return result;
+        }
+    return CuResult::SUCCESS;
 }
 
 /// Both sides from the block of this number on.
@@ -170,22 +178,24 @@ CopyList list_from(const Gpu& gpu, const Elements& at, uint64_t number) noexcept
     return list;
 }
 
-bool is_aligned(const Elements& at, uint64_t bytes) noexcept {
+bool are_lists_aligned(const Elements& at, uint64_t bytes) noexcept {
     return EntryList::is_aligned(at.source_list().address_bits(), at.target_list().address_bits(),
                                  bytes);
 }
 
 void Gathering::put_lists() noexcept {
     const CopyList list = list_from(line_.gpu(), at_, at_.element());
+    const CuResult alive = check_lists_alive();
     end(list.count, list.bytes,
-        are_lists_alive() ? launch(list, is_aligned(at_, list.bytes)) : CuResult::INVALID_VALUE);
+        alive == CuResult::SUCCESS ? launch(list, are_lists_aligned(at_, list.bytes)) : alive);
 }
 
 void Gathering::put_indexed() noexcept {
     CopyList list = list_from(line_.gpu(), at_, 0);
     list.count =
         std::min({list.count, Table::BYTES / (2 * sizeof(uint32_t)), limit(line_, FIRST_INDICES)});
-    end(list.count, list.bytes, are_lists_alive() ? launch_indexed(list) : CuResult::INVALID_VALUE);
+    const CuResult alive = check_lists_alive();
+    end(list.count, list.bytes, alive == CuResult::SUCCESS ? launch_indexed(list) : alive);
 }
 
 CuResult Gathering::launch_indexed(CopyList list) noexcept {
@@ -196,7 +206,7 @@ CuResult Gathering::launch_indexed(CopyList list) noexcept {
     const CuResult result = line_.upload(flight_, 2 * bytes, &table);
     list.source.index = reinterpret_cast<const uint32_t*>(table);
     list.target.index = list.source.index + list.count;
-    return result == CuResult::SUCCESS ? launch(list, is_aligned(at_, list.bytes)) : result;
+    return result == CuResult::SUCCESS ? launch(list, are_lists_aligned(at_, list.bytes)) : result;
 }
 
 // ---- Anything else, element by element -------------------------------------------------------
@@ -210,7 +220,8 @@ void Gathering::list_some(EntryList& entries) noexcept {
         if (!entries.has_room_for(piece.bytes) || goes_as_run())
             break;
         if (piece.source_region != source_alive || piece.target_region != target_alive) {
-            if (!is_alive(piece.source_region) || !is_alive(piece.target_region))
+            why_ended_ = check_alive(piece);
+            if (why_ended_ != CuResult::SUCCESS)
                 break;
             source_alive = piece.source_region;
             target_alive = piece.target_region;
@@ -258,7 +269,7 @@ void Gathering::put_listed() noexcept {
     EntryList entries(flight_.table->host, Table::BYTES, for_bulk_);
     list_some(entries);
     if (flight_.element_count == 0) // there is always room for one
-        return end(1, 0, CuResult::INVALID_VALUE);
+        return end(1, 0, why_ended_);
     flight_.why = launch_listed(entries);
     if (flight_.why == CuResult::SUCCESS)
         return;

@@ -14,7 +14,7 @@ namespace nixl::core::cuda {
 struct GatherOptions {
     uint32_t sm_budget;
     bool for_bulk;     ///< the bulk kernel takes what is aligned, else the plain one takes all
-    uint64_t occasion; ///< see Region::is_alive()
+    uint64_t occasion; ///< see Region::check_alive()
 };
 
 /// Takes the next elements, as many as go with one flight, and puts them on the line. An element

@@ -2,6 +2,7 @@
 #include "gpu_kernels.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "kernels/texts.h"
 
@@ -15,10 +16,10 @@ int attribute(const Calls& call, DeviceAttribute which, Device device) noexcept 
     return call.device_attribute(&value, which, device) == CuResult::SUCCESS ? value : 0;
 }
 
-CuResult function(const Calls& call, const char* text, const char* name, Function* out) noexcept {
-    Module module = nullptr;
-    const CuResult result = call.module_load(&module, text);
-    return result == CuResult::SUCCESS ? call.module_function(out, module, name) : result;
+CuResult function(const Calls& call, const char* text, const char* name, Module* module,
+                  Function* out) noexcept {
+    const CuResult result = call.module_load(module, text);
+    return result == CuResult::SUCCESS ? call.module_function(out, *module, name) : result;
 }
 
 } // namespace
@@ -27,18 +28,26 @@ CuResult GpuKernels::load(const CudaDriver& driver, Device device) {
     driver_ = &driver;
     const int processors = attribute(driver.call, DeviceAttribute::MULTIPROCESSOR_COUNT, device);
     multiprocessors_ = static_cast<uint32_t>(std::max(processors, 1));
-    const CuResult result = function(driver.call, GATHER_PLAIN_PTX, GATHER_PLAIN_NAME, &plain_);
+    const CuResult result =
+        function(driver.call, GATHER_PLAIN_PTX, GATHER_PLAIN_NAME, &modules_[0], &plain_);
     return result == CuResult::SUCCESS ? load_bulk(device) : result;
+}
+
+void GpuKernels::unload() noexcept {
+    for (Module& module : modules_)
+        if (module != nullptr)
+            (void)driver_->call.module_unload(std::exchange(module, nullptr));
+    plain_ = bulk_ = nullptr;
 }
 
 CuResult GpuKernels::load_bulk(Device device) {
     const Calls& call = driver_->call;
-    constexpr int SHARED = BulkShape::SHARED_BYTES;
+    constexpr int SHARED = BulkShape::SHARED_BYTES, STATIC = BulkShape::STATIC_BYTES;
     if (attribute(call, DeviceAttribute::COMPUTE_CAPABILITY_MAJOR, device) < HOPPER ||
-        attribute(call, DeviceAttribute::SHARED_MEMORY_PER_BLOCK_OPT_IN, device) <= SHARED)
+        attribute(call, DeviceAttribute::SHARED_MEMORY_PER_BLOCK_OPT_IN, device) < SHARED + STATIC)
         return CuResult::SUCCESS;
     Function loaded = nullptr;
-    CuResult result = function(call, GATHER_BULK_PTX, GATHER_BULK_NAME, &loaded);
+    CuResult result = function(call, GATHER_BULK_PTX, GATHER_BULK_NAME, &modules_[1], &loaded);
     if (result == CuResult::SUCCESS)
         result = call.function_set(loaded, FunctionAttribute::MAX_DYNAMIC_SHARED_BYTES, SHARED);
     if (result == CuResult::SUCCESS)

@@ -14,10 +14,11 @@ namespace nixl::core::cuda {
 /// every call.
 class GpuKernels {
   public:
-    /// Compiles them, which takes the driver some 100 ms the first time on a machine; they stay
-    /// until the context ends. On failure the GPU has none, or no bulk kernel, and the result says
-    /// why.
+    /// Compiles them, which takes the driver some 100 ms the first time on a machine. On failure the
+    /// GPU has none, or no bulk kernel, and the result says why.
     CuResult load(const CudaDriver& driver, Device device);
+    /// When none of them runs any more.
+    void unload() noexcept;
 
     [[nodiscard]] bool any() const noexcept { return plain_ != nullptr; }
     /// Copies within a budget of few multiprocessors at the speed of the link; for elements whose
@@ -36,6 +37,7 @@ class GpuKernels {
     [[nodiscard]] unsigned blocks_for(const CopyList& list, uint32_t budget) const noexcept;
 
     const CudaDriver* driver_ = nullptr;
+    Module modules_[2] = {};
     Function plain_ = nullptr;
     Function bulk_ = nullptr;
     uint32_t multiprocessors_ = 1;

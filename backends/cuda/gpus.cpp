@@ -3,6 +3,14 @@
 
 namespace nixl::core::cuda {
 
+Gpu::~Gpu() {
+    const CudaScope scope(driver, context); // which others of the process may keep
+    kernels.unload();
+    const MutexLock lock(mutex_);
+    if (stream_ != nullptr)
+        (void)driver.call.stream_destroy(stream_);
+}
+
 CuResult Gpu::upload(Address target, const void* source, uint64_t bytes) {
     const MutexLock lock(mutex_);
     const Calls& call = driver.call;

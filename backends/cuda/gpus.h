@@ -17,6 +17,10 @@ namespace nixl::core::cuda {
 struct Gpu {
     Gpu(const CudaDriver& its_driver, int its_number, Context its_context) noexcept
         : driver(its_driver), number(its_number), context(its_context) {}
+    /// Nothing of it runs any more.
+    ~Gpu();
+    Gpu(const Gpu&) = delete;
+    Gpu& operator=(const Gpu&) = delete;
 
     const CudaDriver& driver;
     const int number;

@@ -72,8 +72,14 @@ class Line {
     CuResult run_plain(Flight& flight, const CopyList& list, uint32_t budget) noexcept {
         return count(flight, gpu_.kernels.launch_plain(list, budget, stream_));
     }
-    /// A table for the flight, which gives it back when it is over; nullptr: all are in use.
-    CuResult take_table(Flight& flight) noexcept { return tables_.take(&flight.table); }
+    /// Whether kernels can be given tables; false: there is no page-locked memory for them.
+    bool open_tables() noexcept { return tables_.open(); }
+    [[nodiscard]] bool has_table() const noexcept { return tables_.has_free(); }
+    /// A table for the flight, which gives it back when it is over; false: all are in use.
+    bool take_table(Flight& flight) noexcept {
+        flight.table = tables_.take();
+        return flight.table != nullptr;
+    }
     /// What the table holds can be read at *out by kernels that are launched from here on.
     CuResult upload(const Flight& flight, uint64_t bytes, Address* out) noexcept {
         const CuResult result = tables_.upload(*flight.table, bytes, stream_, out);

@@ -24,9 +24,11 @@ Result<std::unique_ptr<Prepared>> Prepared::make(std::span<const nixl_region> re
     if (made->find_progression(regions, blocks))
         return made;
     made->list(regions, blocks);
+    if (made->bytes_ == 0)
+        return made;
     for (Gpu* const reader : readers)
-        if (made->bytes_ != 0)
-            NIXL_RETURN_IF_ERROR(made->put_on(*reader));
+        if (auto put = made->put_on(*reader); !put.ok() && put.error().code != Code::NO_MEMORY)
+            return std::move(put).error(); // a full GPU gets it piece by piece
     return made;
 }
 

@@ -29,7 +29,7 @@ struct Block {
 class Prepared {
   public:
     /// `readers`: the GPUs whose kernels may walk it; without any it serves copy engines alone.
-    /// Errors: NO_MEMORY on a GPU.
+    /// A GPU that is full gets no copy, and is told the blocks with each post. Errors: the driver's.
     static Result<std::unique_ptr<Prepared>> make(std::span<const nixl_region> regions,
                                                   std::span<const nixl_block> blocks,
                                                   std::span<Gpu* const> readers);

@@ -36,9 +36,9 @@ Queue::Queue(const sdk::Host& host, Gpus& gpus, const EnginePolicy& policy, void
       alarm_(std::make_unique<Alarm>(host, host_queue)), joins_(gpus.driver()) {}
 
 uint64_t Queue::submit(const nixl_batch& batch) noexcept {
+    if (!has_room())
+        return 0;
     Submission work{Elements(batch), batch.tag, choose(batch, policy_)};
-    if (work.engine != Engine::COPY)
-        work.occasion = host_.now_ns();
     if (batch.stream != nullptr)
         join(static_cast<Stream>(batch.stream), &work);
     while (!work.at.done() && has_room() && start_some(work)) {}
@@ -71,6 +71,10 @@ bool Queue::start_some(Submission& work) noexcept {
     }
     const CudaScope scope(gpus_.driver(), line->gpu().context);
     result = scope.result;
+    const bool by_kernel = result == CuResult::SUCCESS && goes_by_kernel(*line, work);
+    // Before anything is put on the stream: an offer that is refused again and again would fill it.
+    if (by_kernel && !line->has_table())
+        return false;
     if (result == CuResult::SUCCESS && work.event != nullptr)
         result = line->wait_for(work.event);
     if (result != CuResult::SUCCESS) {
@@ -80,7 +84,11 @@ bool Queue::start_some(Submission& work) noexcept {
     }
     Flight& flight = line->next();
     flight.begin(work.tag, work.at.element());
-    if (!fill(*line, flight, work))
+    if (!by_kernel)
+        copy_some(*line, flight, work.at);
+    else if (!gather_some(
+                 *line, flight, work.at,
+                 {policy_.sm_budget, work.engine == Engine::BULK_KERNEL, /*occasion=*/work.tag}))
         return false;
     if (flight.copies == 0) { // nothing of it is on the stream
         completions_.add_single(
@@ -93,13 +101,13 @@ bool Queue::start_some(Submission& work) noexcept {
     return true;
 }
 
-/// False: no room for more.
-bool Queue::fill(Line& line, Flight& flight, Submission& work) const noexcept {
-    if (work.engine != Engine::COPY)
-        return gather_some(line, flight, work.at,
-                           {policy_.sm_budget, work.engine == Engine::BULK_KERNEL, work.occasion});
-    copy_some(line, flight, work.at);
-    return true;
+/// Long elements among many go through the copy engine all the same, where it may choose.
+bool Queue::goes_by_kernel(Line& line, const Submission& work) const noexcept {
+    constexpr uint64_t LONG_BYTES = uint64_t{4} << 20;
+    if (work.engine == Engine::COPY ||
+        (policy_.rule == EnginePolicy::Rule::AUTO && work.at.here().bytes > LONG_BYTES))
+        return false;
+    return line.open_tables();
 }
 
 /// A piece that fails ends the flight: it may be on the stream in part, so it ends with it.
@@ -157,8 +165,9 @@ CuResult Queue::line_for(const Piece& piece, Engine engine, Line** out) noexcept
     Gpu* const gpu = gpu_for(piece, engine, policy_);
     if (gpu == nullptr)
         return CuResult::INVALID_VALUE;
-    if (gpu->is_lost())
-        return static_cast<CuResult>(gpu->fault.load(std::memory_order_relaxed));
+    for (const Gpu* const end : {piece.source_region->gpu, piece.target_region->gpu})
+        if (end != nullptr && end->is_lost())
+            return static_cast<CuResult>(end->fault.load(std::memory_order_relaxed));
     return lines_.get(*gpu, way_of(piece), out);
 }
 

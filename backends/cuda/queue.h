@@ -47,11 +47,10 @@ class Queue {
         Engine engine;
         CuResult joined = CuResult::SUCCESS; // what came of joining the caller's stream
         Event event = nullptr;               // to wait for, or nullptr
-        uint64_t occasion = 0;               // see Region::is_alive()
     };
     void join(Stream stream, Submission* out) noexcept;
     bool start_some(Submission& work) noexcept;
-    bool fill(Line& line, Flight& flight, Submission& work) const noexcept;
+    bool goes_by_kernel(Line& line, const Submission& work) const noexcept;
     static void copy_some(Line& line, Flight& flight, Elements& at) noexcept;
     void refuse(Submission& work, CuResult why) noexcept;
     CuResult line_for(const Piece& piece, Engine engine, Line** out) noexcept;

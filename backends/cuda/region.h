@@ -33,9 +33,9 @@ struct Region {
             return kernels_reach;
         return kernels_reach && peers_reach && other.reaches(*gpu);
     }
-    /// Whether it is still the memory that it was at attach(): asks the driver, some 200 ns, once
-    /// per `occasion`.
-    [[nodiscard]] bool is_alive(const Calls& call, uint64_t occasion) const noexcept;
+    /// SUCCESS: it is still the memory that it was at attach(). Asks the driver, some 50 ns, once
+    /// per `occasion`. INVALID_VALUE: it was freed; else the driver's.
+    [[nodiscard]] CuResult check_alive(const Calls& call, uint64_t occasion) const noexcept;
 
     std::vector<uintptr_t> seams;   ///< see PinnedRanges::Added
     PinnedRanges* pinned = nullptr; ///< where it is to be taken out of
@@ -49,7 +49,8 @@ struct Region {
     mutable std::atomic<uint64_t> seen_alive_{0}; ///< the occasion; relaxed, each asks for itself
 };
 
-/// Fills in what the driver says of a region's memory.
-void inspect(const Calls& call, Region* region) noexcept;
+/// Fills in what the driver says of a region's memory, as `reader` sees it: the region's GPU, or of
+/// host memory any.
+void inspect(const Gpu& reader, Region* region) noexcept;
 
 } // namespace nixl::core::cuda

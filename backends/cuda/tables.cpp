@@ -2,29 +2,38 @@
 // HOT
 #include "tables.h"
 
+#include <algorithm>
+
 namespace nixl::core::cuda {
 
 // allow(hot): at the first work of this kind.
-CuResult Tables::open() noexcept {
+CuResult Tables::make() noexcept {
     const Calls& call = gpu_.driver.call;
     void* host = nullptr;
     CuResult result = call.host_alloc(&host, COUNT * Table::BYTES, HOST_PORTABLE | HOST_DEVICE_MAP);
     host_ = static_cast<std::byte*>(host);
-    if (result == CuResult::SUCCESS)
-        result = call.memory_alloc(&on_gpu_, COUNT * Table::BYTES);
     int least = 0, greatest = 0;
     (void)call.context_priorities(&least, &greatest);
     if (result == CuResult::SUCCESS)
         result = call.stream_create(&stream_, STREAM_NON_BLOCKING, greatest);
+    if (result == CuResult::SUCCESS &&
+        call.memory_alloc(&on_gpu_, COUNT * Table::BYTES) != CuResult::SUCCESS)
+        on_gpu_ = 0; // full: slower, but it works
     for (uint32_t i = 0; i < COUNT && result == CuResult::SUCCESS; ++i) {
         tables_[i].host = host_ + i * Table::BYTES;
-        tables_[i].on_gpu = on_gpu_ + i * Table::BYTES;
+        tables_[i].on_gpu = on_gpu_ == 0 ? 0 : on_gpu_ + i * Table::BYTES;
         result = call.event_create(&tables_[i].uploaded, EVENT_DISABLE_TIMING);
     }
-    is_open_ = result == CuResult::SUCCESS;
-    if (!is_open_)
-        close();
     return result;
+}
+
+bool Tables::open() noexcept {
+    if (state_ == State::UNTRIED) {
+        state_ = make() == CuResult::SUCCESS ? State::OPEN : State::FAILED;
+        if (state_ == State::FAILED)
+            close();
+    }
+    return state_ == State::OPEN;
 }
 
 void Tables::close() noexcept {
@@ -50,22 +59,22 @@ Tables::~Tables() {
     close();
 }
 
-CuResult Tables::take(Table** out) noexcept {
-    *out = nullptr;
-    if (!is_open_)
-        if (const CuResult result = open(); result != CuResult::SUCCESS)
-            return result;
-    for (Table& table : tables_)
-        if (!table.is_lent) {
-            table.is_lent = true;
-            *out = &table;
-            break;
-        }
-    return CuResult::SUCCESS;
+bool Tables::has_free() const noexcept {
+    return std::any_of(tables_.begin(), tables_.end(),
+                       [](const Table& table) { return !table.is_lent; });
+}
+
+Table* Tables::take() noexcept {
+    const auto found = std::find_if(tables_.begin(), tables_.end(),
+                                    [](const Table& table) { return !table.is_lent; });
+    if (found == tables_.end())
+        return nullptr;
+    found->is_lent = true;
+    return &*found;
 }
 
 CuResult Tables::upload(const Table& table, uint64_t bytes, Stream stream, Address* out) noexcept {
-    if (bytes <= SMALL_BYTES) {
+    if (bytes <= SMALL_BYTES || table.on_gpu == 0) {
         *out = reinterpret_cast<uintptr_t>(table.host);
         return CuResult::SUCCESS;
     }

@@ -16,7 +16,7 @@ struct Table {
     static constexpr uint64_t BYTES = 512 * 1024;
 
     std::byte* host = nullptr; ///< page-locked, BYTES long; GPUs read it at the same address
-    Address on_gpu = 0;
+    Address on_gpu = 0;        ///< 0: the GPU has no room for it, and reads the host's
     Event uploaded = nullptr;
     bool is_lent = false;
 };
@@ -30,8 +30,11 @@ class Tables {
     Tables(const Tables&) = delete;
     Tables& operator=(const Tables&) = delete;
 
-    /// A free one; nullptr in *out: all are lent. The first call makes them.
-    CuResult take(Table** out) noexcept;
+    /// Makes them, the first time. False: they cannot be made, for want of page-locked memory.
+    bool open() noexcept;
+    [[nodiscard]] bool has_free() const noexcept;
+    /// A free one; nullptr: all are lent. Only where open() said true.
+    Table* take() noexcept;
     static void give(Table& table) noexcept { table.is_lent = false; }
 
     /// Makes the first `bytes` of a table readable, at *out, by what follows on the stream. The
@@ -42,7 +45,7 @@ class Tables {
     static constexpr uint32_t COUNT = 4;
     static constexpr uint64_t SMALL_BYTES = 8 * 1024;
 
-    CuResult open() noexcept;
+    CuResult make() noexcept;
     void close() noexcept;
 
     const Gpu& gpu_;
@@ -50,7 +53,7 @@ class Tables {
     std::byte* host_ = nullptr;
     Address on_gpu_ = 0;
     std::array<Table, COUNT> tables_{};
-    bool is_open_ = false;
+    enum class State : uint8_t { UNTRIED, OPEN, FAILED } state_ = State::UNTRIED;
 };
 
 } // namespace nixl::core::cuda

@@ -91,10 +91,10 @@ nixl_status nixl_request_path(nixl_context context, nixl_request request, char* 
     const Call call(context);
     if (!call)
         return last_code();
-    Request* slot = call->transfers().find(request);
+    const Request* slot = call->transfers().find(request);
     if (slot == nullptr)
         return fail(Code::STALE, "the request was released");
-    return copy_text(call->path_of(*slot, request.generation), out, capacity, needed);
+    return copy_text(call->path_of(*slot), out, capacity, needed);
 }
 
 nixl_status nixl_explain(nixl_context context, nixl_buffer source, nixl_buffer target,

@@ -74,7 +74,7 @@ class Context final : private Host {
     [[nodiscard]] std::string differs_in(const Settings& wanted) EXCLUDES(mutex_);
     Result<std::string> report(std::string_view section) EXCLUDES(mutex_);
     Result<std::string> explain(nixl_buffer source, nixl_buffer target, uint64_t bytes);
-    [[nodiscard]] std::string path_of(Request& request, uint32_t generation);
+    [[nodiscard]] std::string path_of(const Request& request);
     Result<void> add_backend(const nixl_backend_v1& table) EXCLUDES(adding_);
     uint64_t trim() { return staging_->trim(); }
 
@@ -89,6 +89,7 @@ class Context final : private Host {
     Result<nixl_buffer> classify(Result<nixl_buffer> made);
     [[nodiscard]] TransferLimits limits_from_settings() const REQUIRES(mutex_);
     void use_log_level() REQUIRES(mutex_);
+    Result<std::string> explain_between(const Region& from, const Region& to, uint64_t bytes);
     [[nodiscard]] std::string backends_json() const;
     [[nodiscard]] std::string plugins_json() const;
     [[nodiscard]] std::string capabilities_json() const;

@@ -143,20 +143,30 @@ Result<std::string> Context::report(std::string_view section) {
 }
 
 Result<std::string> Context::explain(nixl_buffer source, nixl_buffer target, uint64_t bytes) {
-    const Region* from = regions_->find(source);
-    const Region* to = regions_->find(target);
-    if (from == nullptr || to == nullptr)
+    Region* const from = regions_->find(source);
+    Region* const to = regions_->find(target);
+    if (from == nullptr || to == nullptr || !from->add_user(source.generation))
         return Error(Code::STALE, "the buffer was freed");
-    NIXL_ASSIGN_OR_RETURN(const Route* route,
-                          router_->find(from->class_number, to->class_number, bytes));
-    const TransferLimits limits = transfers_->limits();
-    return route->to_json(std::min(transfers_->chunk_for(bytes) * limits.chunks, bytes),
-                          Transfers::engine_of(*route, *from, *to, bytes));
+    const bool held = to->add_user(target.generation);
+    auto text = held ? explain_between(*from, *to, bytes)
+                     : Result<std::string>(Error(Code::STALE, "the buffer was freed"));
+    if (held)
+        to->remove_user();
+    from->remove_user();
+    return text;
 }
 
-std::string Context::path_of(Request& request, uint32_t generation) {
+Result<std::string> Context::explain_between(const Region& from, const Region& to, uint64_t bytes) {
+    NIXL_ASSIGN_OR_RETURN(const Route* route,
+                          router_->find(from.class_number, to.class_number, bytes));
+    const TransferLimits limits = transfers_->limits();
+    return route->to_json(std::min(transfers_->chunk_for(bytes) * limits.chunks, bytes),
+                          Transfers::engine_of(*route, from, to, bytes));
+}
+
+std::string Context::path_of(const Request& request) {
     return request.route->to_json(request.pipeline ? request.pipeline->staging_bytes() : 0,
-                                  transfers_->engine_of(request, generation));
+                                  request.engine.load(std::memory_order_relaxed));
 }
 
 } // namespace nixl::core

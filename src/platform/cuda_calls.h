@@ -81,7 +81,8 @@ enum class DeviceAttribute : int {
 
 /// CUpointer_attribute. What is written: CONTEXT a Context, MEMORY_TYPE a uint32_t, DEVICE_POINTER
 /// an Address, HOST_POINTER a void*, IS_MANAGED and IS_PLAIN_ALLOCATION a 32-bit boolean,
-/// DEVICE_ORDINAL an int, BUFFER_ID a uint64_t, RANGE_START an Address, RANGE_BYTES a size_t.
+/// DEVICE_ORDINAL an int, BUFFER_ID a uint64_t, RANGE_START an Address, RANGE_BYTES a size_t,
+/// ACCESS an int.
 enum class PointerAttribute : int {
     CONTEXT = 1,
     MEMORY_TYPE = 2,
@@ -92,7 +93,8 @@ enum class PointerAttribute : int {
     DEVICE_ORDINAL = 9,
     IS_PLAIN_ALLOCATION = 10, ///< of cuMemAlloc(), which legacy IPC handles can be made of
     RANGE_START = 11,
-    RANGE_BYTES = 12
+    RANGE_BYTES = 12,
+    ACCESS = 16 ///< of the current context's GPU: 0 none, 1 read, 3 read and write
 };
 
 /// CUmemorytype; 0 where the driver does not know the address.

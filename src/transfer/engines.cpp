@@ -17,16 +17,10 @@ const char* ask(const Route& route, nixl_batch batch, uint64_t elements) noexcep
 
 } // namespace
 
-const char* Transfers::engine_of(Request& request, uint32_t generation) noexcept {
-    const char* engine = nullptr;
-    look_at(request, generation, [&] {
-        if (request.direct.note || !add_users(request)) // else its regions may be taken apart
-            return;
-        engine = ask(*request.route, request.direct.batch, request.view.elements);
-        for (const RegionUse& use : request.uses())
-            use.region->remove_user();
-    });
-    return engine;
+/// While it is made, or posted: nobody else touches it, and its regions are in use.
+void Transfers::note_engine(Request& request) noexcept {
+    request.engine.store(ask(*request.route, request.direct.batch, request.view.elements),
+                         std::memory_order_relaxed); // static text
 }
 
 const char* Transfers::engine_of(const Route& route, const Region& source, const Region& target,

@@ -24,7 +24,7 @@ std::vector<nixl_run> pair_all(const IndexedLists& lists) {
         }
         return runs;
     }
-    if (source.count > MAX_EXPANDED || !lists.do_blocks_match())
+    if (!lists.do_blocks_match())
         return runs;
     runs.reserve(source.count);
     for (uint64_t i = 0; i < source.count; ++i)
@@ -85,9 +85,8 @@ Result<Request*> Transfers::create_lists(nixl_list source_handle, nixl_list targ
     if (!lists.by_backend())
         request->owned_runs = pair_all(lists);
     set_all_view(*request);
+    auto published = publish(*request); // while its regions are held
     guard.keep();
-    NIXL_ASSIGN_OR_RETURN(Request * published, publish(*request));
-    aim_at_lists(*published, nullptr, nullptr);
     return published;
 }
 
@@ -214,6 +213,11 @@ Code Transfers::post_indexed(Request& request, uint32_t generation,
     aim_at_data(request);
     aim_at_lists(request, request.lists->source_indices.data(),
                  request.lists->target_indices.data());
+    if (request.lists->by_backend() && add_users(request)) { // else the post is refused
+        note_engine(request);
+        for (const RegionUse& use : request.uses())
+            use.region->remove_user();
+    }
     return launch(request, options, before);
 }
 

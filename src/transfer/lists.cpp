@@ -223,7 +223,9 @@ bool IndexedLists::do_blocks_match() const noexcept {
         return source->longest == target->longest;
     if (have_same_shape(*source, *target))
         return true;
-    if (source->count > MAX_EXPANDED)
+    // Written out already where one of them is a list of single blocks.
+    const size_t entries = std::max(source->blocks.size(), target->blocks.size());
+    if (source->count > std::max<uint64_t>(entries, MAX_EXPANDED))
         return false;
     for (uint64_t i = 0; i < source->count; ++i)
         if (source->place(i).bytes != target->place(i).bytes)

@@ -51,6 +51,7 @@ Result<Request*> Transfers::take_slot() {
     request->direct.request = request;
     request->runs_borrowed = request->whole = false;
     request->view = {};
+    request->engine.store(nullptr, std::memory_order_relaxed);
     request->forget_post();
     return request;
 }
@@ -205,6 +206,8 @@ Result<Request*> Transfers::publish(Request& request) {
             std::make_unique<Pipeline>(request, longest, chunks_.load(std::memory_order_relaxed));
     }
     aim_at_data(request);
+    aim_at_lists(request, nullptr, nullptr);
+    note_engine(request);
     request.set(Phase::IDLE, Code::OK);
     return &request;
 }
@@ -227,8 +230,9 @@ Result<Request*> Transfers::create_range(const RangeSpec& spec) {
                          "nothing was moved; check sizes and offsets");
     }
     set_one_range(*request, spec);
+    auto published = publish(*request); // while its regions are held
     guard.keep();
-    return publish(*request);
+    return published;
 }
 
 Result<void> Transfers::set_runs(Request& request, RunsSpec&& spec) {
@@ -304,8 +308,9 @@ Result<Request*> Transfers::create_runs(RunsSpec spec) {
     SlotGuard guard(*this, *request);
     NIXL_RETURN_IF_ERROR(bind(*request, spec.sources, spec.targets, bytes));
     NIXL_RETURN_IF_ERROR(set_runs(*request, std::move(spec)));
+    auto published = publish(*request); // while its regions are held
     guard.keep();
-    return publish(*request);
+    return published;
 }
 
 void Transfers::set_limits(const TransferLimits& limits) noexcept {

@@ -158,6 +158,9 @@ struct Request : Slot {
     RunView view;
     std::unique_ptr<Pipeline> pipeline;
     std::unique_ptr<IndexedLists> lists;
+    /// What moves it, of several engines of a backend; nullptr: see nixl_caps::detail. Of the last
+    /// post, so that reports read what cannot go away.
+    std::atomic<const char*> engine{nullptr};
 
     // Of one post.
     PostOptions options;

@@ -94,10 +94,8 @@ class Transfers {
             look();
     }
     [[nodiscard]] Error error_of(const Request& request) const; ///< inside look_at()
-    /// What the backend of a direct route calls the engine that moves the request's present list;
-    /// nullptr: it has only one, or a buffer is gone.
-    [[nodiscard]] const char* engine_of(Request& request, uint32_t generation) noexcept;
-    /// The same for one range from each buffer's start; they need not be registered.
+    /// What the backend of a direct route calls the engine that would move one range from each
+    /// buffer's start, which need not be registered; nullptr: it has only one.
     [[nodiscard]] static const char* engine_of(const Route& route, const Region& source,
                                                const Region& target, uint64_t bytes) noexcept;
     [[nodiscard]] uint64_t user_element(const Request& request) const noexcept;
@@ -170,6 +168,7 @@ class Transfers {
     Result<void> check_route(const Route& route) const;
     static Result<void> check_policy(const Route& route, PathPolicy policy);
     Result<void> bind_lists(Request& request, const List& source, const List& target);
+    static void note_engine(Request& request) noexcept;
     static Result<void> prepare_in_backend(Request& request);
     void set_all_view(Request& request) noexcept;
     static void aim_at_lists(Request& request, const uint32_t* source_indices,

@@ -64,7 +64,7 @@ __attribute__((shared)) Stage stages[WARPS * STAGES];
 extern "C" {
 extern __attribute__((shared)) __attribute__((aligned(128))) char nixl_rooms[]; // sized at launch
 
-__attribute__((global)) void nixl_gather_bulk(const CopyList list) {
+__attribute__((global)) __attribute__((launch_bounds(BulkShape::THREADS))) void nixl_gather_bulk(const CopyList list) {
     const uint32_t thread = __nvvm_read_ptx_sreg_tid_x();
     if (thread % 32 != 0)
         return;

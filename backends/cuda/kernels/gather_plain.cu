@@ -32,7 +32,9 @@ template <typename Word> DEVICE void copy_words(const Chunk& chunk) {
 
 } // namespace
 
-extern "C" __attribute__((global)) void nixl_gather_plain(const CopyList list) {
+// The bound keeps the compiler to the registers that so many threads have.
+extern "C" __attribute__((global)) __attribute__((launch_bounds(PlainShape::THREADS))) void
+nixl_gather_plain(const CopyList list) {
     const uint64_t blocks = __nvvm_read_ptx_sreg_nctaid_x();
     const uint64_t warp = __nvvm_read_ptx_sreg_tid_x() / LANES;
     Walk walk(list, warp * blocks + __nvvm_read_ptx_sreg_ctaid_x(), blocks * PlainShape::WARPS,

@@ -42,7 +42,8 @@ struct CopyList {
 struct BulkShape {
     static constexpr uint32_t WARPS = 8, STAGES = 6, CHUNK_BYTES = 4096, THREADS = WARPS * 32;
     static constexpr uint32_t SHARED_BYTES = WARPS * STAGES * CHUNK_BYTES;
-    static constexpr uint64_t ALIGNMENT = 16; // of addresses and lengths
+    static constexpr uint32_t STATIC_BYTES = WARPS * STAGES * (8 + 16); // barriers and stages
+    static constexpr uint64_t ALIGNMENT = 16;                           // of addresses and lengths
 };
 struct PlainShape {
     static constexpr uint32_t WARPS = 32, THREADS = WARPS * 32, CHUNK_BYTES = 16 * 1024;

@@ -263,10 +263,11 @@ TEST_F(CudaGather, FreedMemory_isRefusedBeforeAKernelSeesIt) {
         ASSERT_EQ(status, NIXL_OK) << "the GPU is lost";
 }
 
-/// Physical memory of one GPU, mapped for that GPU alone.
+/// Physical memory of one GPU, mapped for one GPU alone: the same, or the reader.
 class MappedForOne {
   public:
-    MappedForOne(int device, uint64_t bytes) : scope_(test_driver(), retain(device)) {
+    MappedForOne(int device, uint64_t bytes, int reader = -1)
+        : scope_(test_driver(), retain(device)) {
         core::cuda::AllocationOptions options{};
         options.type = 1;
         options.location = {1, device};
@@ -277,7 +278,7 @@ class MappedForOne {
         expect(call.map_reserve(&address_, bytes_, 0, 0, 0));
         expect(call.map_create(&physical_, bytes_, &options, 0));
         expect(call.map(address_, bytes_, 0, physical_, 0));
-        const core::cuda::Access access{{1, device}, 3};
+        const core::cuda::Access access{{1, reader < 0 ? device : reader}, 3};
         expect(call.map_access(address_, bytes_, &access, 1));
     }
     ~MappedForOne() {
@@ -322,6 +323,85 @@ TEST_F(CudaGather, MemoryThatTheOtherGpuMayNotTouch_isLeftToCopyEngines) {
     EXPECT_NE(engine(batch_of(runs)), "copy engine");
     for (const nixl_status status : moved(batch_of(runs)))
         ASSERT_EQ(status, NIXL_OK);
+}
+
+// Access for GPU 1 alone: GPU 0's own kernels may not touch what lies on it.
+TEST_F(CudaGather, MappingThatIsClosedToItsOwnGpu_isLeftToCopyEngines) {
+    if (test_driver().devices < 2)
+        GTEST_SKIP() << "needs two GPUs";
+    const MappedForOne mapped(0, BYTES, 1);
+    const GpuMemory near(BYTES, NIXL_KIND_DEVICE, 0);
+    nixl_region source{};
+    ASSERT_EQ(attach(NIXL_KIND_DEVICE, mapped.address(), BYTES, 0, &source), NIXL_OK) << why;
+    pair = {source, on_gpu(near, BYTES)};
+    const std::vector<nixl_run> runs = {strided(0, 0, 64, 128, 128, 5000)};
+    EXPECT_EQ(engine(batch_of(runs)), "copy engine");
+}
+
+// Blocks that no table holds.
+TEST_F(CudaGather, LongBlocksOfLists_areCopied) {
+    constexpr uint64_t LONG = 5 << 20, COUNT = 40;
+    const GpuMemory from(LONG + COUNT * 1024, NIXL_KIND_DEVICE, 0),
+        into(LONG + COUNT * 1024, NIXL_KIND_DEVICE, 0);
+    const Bytes content = random_bytes(LONG + COUNT * 1024, 9);
+    from.write(0, content);
+    for (const char* const policy : {"auto", "kernel"}) {
+        open({{"cuda.engine", policy}});
+        into.write(0, Bytes(content.size()));
+        const nixl_region source = on_gpu(from, content.size()),
+                          target = on_gpu(into, content.size());
+        std::vector<nixl_block> blocks;
+        for (uint64_t i = 0; i < COUNT; ++i)
+            blocks.push_back({i * 1024, 512, 0, 1, 0, 0});
+        blocks.push_back({COUNT * 1024, LONG, 0, 1, 0, 0});
+        void *const first = prepare(source, blocks, 0), *const second = prepare(target, blocks, 0);
+        nixl_batch batch = batch_of({});
+        batch.runs = nullptr;
+        batch.element_count = blocks.size();
+        batch.prepared_source = first;
+        batch.prepared_target = second;
+        for (const nixl_status status : moved(batch))
+            ASSERT_EQ(status, NIXL_OK);
+        EXPECT_EQ(into.read(COUNT * 1024, LONG),
+                  Bytes(content.begin() + COUNT * 1024, content.end()));
+        EXPECT_EQ(into.read(1024, 512), Bytes(content.begin() + 1024, content.begin() + 1536));
+        table.unprepare(instance, first);
+        table.unprepare(instance, second);
+    }
+}
+
+// An offer that waits for a table leaves nothing on the stream, however often it is made.
+TEST_F(CudaGather, RefusedOffers_doNotFillTheStream) {
+    constexpr uint64_t COUNT = 120'000;
+    const GpuMemory first(COUNT * 8, NIXL_KIND_DEVICE, 0), second(COUNT * 8, NIXL_KIND_DEVICE, 0);
+    pair = {on_gpu(first, COUNT * 8), on_gpu(second, COUNT * 8)};
+    Context context = nullptr;
+    ASSERT_EQ(test_driver().call.context_retain(&context, 0), CuResult::SUCCESS);
+    {
+        Gate gate(context);
+        std::vector<nixl_run> runs;
+        for (uint64_t i = 0; i < COUNT; ++i)
+            runs.push_back(single((COUNT - 1 - i) * 8, i * 8, 8));
+        nixl_batch batch = batch_of(runs);
+        batch.stream = gate.stream();
+        advance(&batch, table.submit(queue, &batch));
+        ASSERT_NE(batch.element_count, 0u);
+        for (int offer = 0; offer < 5000; ++offer) // a full stream would block the call for ever
+            ASSERT_EQ(table.submit(queue, &batch), 0u);
+        gate.open();
+        uint64_t left = COUNT - batch.element_count;
+        for (nixl_completion entry{}; left != 0;)
+            if (table.poll(queue, &entry, 1) == 1)
+                left -= entry.element_count;
+        for (batch.stream = nullptr; batch.element_count != 0;) {
+            const uint64_t accepted = table.submit(queue, &batch);
+            advance(&batch, accepted);
+            for (left = accepted; left != 0;)
+                if (nixl_completion entry{}; table.poll(queue, &entry, 1) == 1)
+                    left -= entry.element_count;
+        }
+    }
+    (void)test_driver().call.context_release(0);
 }
 
 TEST_F(CudaGather, KernelsJoinTheCallersStream) {
