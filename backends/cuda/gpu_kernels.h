@@ -14,8 +14,8 @@ namespace nixl::core::cuda {
 /// every call.
 class GpuKernels {
   public:
-    /// Compiles them, which takes the driver some 100 ms the first time on a machine. On failure the
-    /// GPU has none, or no bulk kernel, and the result says why.
+    /// Compiles them, which takes the driver some 100 ms the first time on a machine. On failure
+    /// the GPU has none, or no bulk kernel, and the result says why.
     CuResult load(const CudaDriver& driver, Device device);
     /// When none of them runs any more.
     void unload() noexcept;

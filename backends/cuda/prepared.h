@@ -29,7 +29,8 @@ struct Block {
 class Prepared {
   public:
     /// `readers`: the GPUs whose kernels may walk it; without any it serves copy engines alone.
-    /// A GPU that is full gets no copy, and is told the blocks with each post. Errors: the driver's.
+    /// A GPU that is full gets no copy, and is told the blocks with each post. Errors: the
+    /// driver's.
     static Result<std::unique_ptr<Prepared>> make(std::span<const nixl_region> regions,
                                                   std::span<const nixl_block> blocks,
                                                   std::span<Gpu* const> readers);
