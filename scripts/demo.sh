@@ -11,8 +11,9 @@ usage: ./dev demo [FILE] [OPTION ...]
   --keep         leave the second file where it is
   --window SIZE  bytes that go through memory at a time (64MB)
 
-Installs what is missing, builds, reads FILE through the posix backend, moves it through host
-buffers into a second file and verifies the bytes. Prints for each leg the path, GB/s and percent of
+Installs what is missing, builds, reads FILE through the posix backend, moves it to a GPU and back,
+or where there is none through host buffers, into a second file and verifies the bytes.
+NIXL_SIM_GPUS=2 simulates GPUs. Prints for each leg the path, GB/s and percent of
 the raw baseline (plain system calls and memcpy, measured in the same run). FILE is only read;
 without one, a file of 256 MiB is made under $TMPDIR and removed again. Options go to nixl-demo.
 TEXT

@@ -5,11 +5,13 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <optional>
 
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <nixl/machine.hpp>
 #include <nixl/nixl.h>
 
 #include "common/clock.h"
@@ -104,16 +106,20 @@ class Demo {
         const std::uint64_t start_ns = now_ns();
         verify();
         std::fputs(Leg::heading().c_str(), stdout);
-        for (const Leg* leg : {&read_, &copy_, &write_})
-            std::fputs(leg->line().c_str(), stdout);
+        for (const Leg* leg : {&read_, &copy_, &load_, &unload_, &write_})
+            if (leg == &read_ || leg == &write_ || (leg == &copy_) != has_gpu_)
+                std::fputs(leg->line().c_str(), stdout);
         std::printf("All %llu bytes of the second file were read back and are those of the first "
                     "(%s)\n",
                     static_cast<unsigned long long>(bytes_),
                     format_time(static_cast<double>(now_ns() - start_ns)).c_str());
         if (wish_.keep)
             second_.keep();
-        std::printf("Done: moved %s from %s through host memory into %s (%s), verified\n",
-                    format_size(bytes_).c_str(), printable(wish_.file).c_str(),
+        const char* const way = !gpu_                  ? "host memory"
+                                : load_.is_simulated() ? "a simulated GPU"
+                                                       : "a GPU";
+        std::printf("Done: moved %s from %s through %s into %s (%s), verified\n",
+                    format_size(bytes_).c_str(), printable(wish_.file).c_str(), way,
                     printable(second_.path()).c_str(), wish_.keep ? "kept" : "removed now");
     }
 
@@ -135,6 +141,8 @@ class Demo {
         const Buffer target =
             Buffer::open_file(second_.path(), OpenMode::READ_WRITE, 0, bytes_, context_);
         const Buffer first = wrap(first_), middle = wrap(middle_);
+        if (has_gpu_)
+            gpu_ = Buffer::allocate(window_, MemoryType::DEVICE, 0, context_);
         std::memset(poison_.data(), POISON, window_);
         std::memset(spare_.data(), 0, window_);
         const std::uint64_t windows = (bytes_ + window_ - 1) / window_;
@@ -147,8 +155,8 @@ class Demo {
     }
 
     Buffer wrap(const Memory& memory) const {
-        return Buffer::from_host(static_cast<void*>(memory.data()), window_, MemoryType::HOST,
-                                 context_);
+        return Buffer::from_host(static_cast<void*>(memory.data()), window_,
+                                 has_gpu_ ? MemoryType::HOST_PINNED : MemoryType::HOST, context_);
     }
 
     /// Every destination of nixl holds other bytes before, so that nothing old passes for moved.
@@ -164,12 +172,18 @@ class Demo {
                 read_all(from, at + offset, spare_.data() + offset, count);
             },
             [&] { std::memset(first_.data(), POISON, bytes); });
-        copy_.move_window(
-            first, 0, middle, 0, bytes, turns, crew_,
-            [&](std::uint64_t offset, std::uint64_t count) {
-                std::memcpy(spare_.data() + offset, first_.data() + offset, count);
-            },
-            [&] { std::memset(middle_.data(), POISON, bytes); });
+        const auto spoil_middle = [&] { std::memset(middle_.data(), POISON, bytes); };
+        if (gpu_) { // what is there before is the window before, which the end would show
+            load_.move_window(first, 0, *gpu_, 0, bytes, turns, crew_, nullptr, [] {});
+            unload_.move_window(*gpu_, 0, middle, 0, bytes, turns, crew_, nullptr, spoil_middle);
+        } else {
+            copy_.move_window(
+                first, 0, middle, 0, bytes, turns, crew_,
+                [&](std::uint64_t offset, std::uint64_t count) {
+                    std::memcpy(spare_.data() + offset, first_.data() + offset, count);
+                },
+                spoil_middle);
+        }
         write_.move_window(
             middle, 0, target, at, bytes, turns, crew_,
             [&](std::uint64_t offset, std::uint64_t count) {
@@ -206,7 +220,10 @@ class Demo {
     Descriptor second_file_;
     Memory first_, middle_, spare_, poison_;
     Crew crew_;
+    const bool has_gpu_ = get_device_count() > 0; // the machine's, or simulated ones
+    std::optional<Buffer> gpu_;
     Leg read_{"file -> host", "pread of 1 MB"}, copy_{"host -> host", "memcpy"},
+        load_{"host -> GPU", ""}, unload_{"GPU -> host", ""},
         write_{"host -> file", "pwrite of 1 MB"};
 };
 

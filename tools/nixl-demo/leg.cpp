@@ -55,12 +55,11 @@ class RangeRequest {
             throw TransferError(error);
         detail::throw_last_error(status);
     }
-    [[nodiscard]] std::string path() const {
-        const Json path = Json::read(
+    [[nodiscard]] Json path() const {
+        return Json::read(
             detail::read_text([this](char* out, std::size_t capacity, std::size_t* needed) {
                 return nixl_request_path(context_, handle_, out, capacity, needed);
             }));
-        return path["name"].text();
     }
 
   private:
@@ -74,7 +73,9 @@ void Leg::move_window(const Buffer& source, std::uint64_t source_offset, const B
                       std::uint64_t target_offset, std::uint64_t bytes, unsigned turns, Crew& crew,
                       const RawMove& raw, const std::function<void()>& before) {
     const RangeRequest request(source, source_offset, target, target_offset, bytes);
-    path_ = request.path();
+    const Json path = request.path();
+    is_simulated_ = path["simulated"].is_true();
+    path_ = path["name"].text() + (is_simulated_ ? ", simulated" : "");
     crew_threads_ = crew.threads();
     std::vector<double> ours, plain[2];
     const auto timed = [](std::vector<double>& into, const auto& work) {
@@ -84,16 +85,18 @@ void Leg::move_window(const Buffer& source, std::uint64_t source_offset, const B
     };
     for (unsigned turn = 0; turn < turns; ++turn) {
         stop_if_interrupted();
-        timed(plain[0], [&] { raw(0, bytes); });
-        timed(plain[1], [&] {
-            crew.run([&](unsigned thread) { share(bytes, thread, crew.threads(), raw); });
-        });
+        if (raw) {
+            timed(plain[0], [&] { raw(0, bytes); });
+            timed(plain[1], [&] {
+                crew.run([&](unsigned thread) { share(bytes, thread, crew.threads(), raw); });
+            });
+        }
         before();
         timed(ours, [&] { request.run(); });
     }
     bytes_ += bytes;
     ours_ns_ += median(ours);
-    for (unsigned way = 0; way < 2; ++way)
+    for (unsigned way = 0; raw && way < 2; ++way)
         raw_ns_[way] += median(plain[way]);
 }
 
@@ -106,6 +109,9 @@ std::string Leg::line() const {
         return format(LINE, name_.c_str(), "-", "-", "-", "-", "nothing to move");
     const bool shared = raw_ns_[1] < raw_ns_[0];
     const double raw_ns = shared ? raw_ns_[1] : raw_ns_[0], bytes = static_cast<double>(bytes_);
+    if (raw_ns == 0)
+        return format(LINE, name_.c_str(), path_.c_str(), format_rate(bytes / ours_ns_).c_str(),
+                      "-", "-", "none");
     const std::string call =
         raw_call_ + format(", %u thread%s", shared ? crew_threads_ : 1, shared ? "s" : "");
     return format(LINE, name_.c_str(), path_.c_str(), format_rate(bytes / ours_ns_).c_str(),

@@ -21,11 +21,14 @@ class Leg {
     Leg(std::string name, std::string raw_call) : name_(std::move(name)), raw_call_(raw_call) {}
 
     /// Moves one window `turns` times by each way; nixl last. `before` runs, not timed, before each
-    /// of nixl's. Throws NIXLException.
+    /// of nixl's. Without `raw` there is no baseline: of GPUs plain calls know nothing. Throws
+    /// NIXLException.
     void move_window(const nixl::Buffer& source, std::uint64_t source_offset,
                      const nixl::Buffer& target, std::uint64_t target_offset, std::uint64_t bytes,
                      unsigned turns, Crew& crew, const RawMove& raw,
                      const std::function<void()>& before);
+
+    [[nodiscard]] bool is_simulated() const { return is_simulated_; }
 
     /// "file -> host   posix   5.1 GB/s   ..."
     [[nodiscard]] std::string line() const;
@@ -36,6 +39,7 @@ class Leg {
     std::uint64_t bytes_ = 0;
     double ours_ns_ = 0, raw_ns_[2] = {0, 0}; // one thread, all of the crew
     unsigned crew_threads_ = 1;
+    bool is_simulated_ = false;
 };
 
 } // namespace nixl::tools

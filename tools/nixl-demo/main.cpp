@@ -25,7 +25,8 @@ constexpr Option TABLE[] = {
 
 constexpr Usage USAGE = {
     "nixl-demo", "FILE [OPTION ...]",
-    "Reads FILE through nixl's posix backend into host memory, copies it to other host memory, "
+    "Reads FILE through nixl's posix backend into host memory, copies it to a GPU and back, or, "
+    "where there is none, to other host memory, "
     "writes it into a second file in $TMPDIR and verifies that. Shows the path and the rate of "
     "each "
     "leg beside plain system calls and memcpy in the same run, both in the page cache. FILE is "

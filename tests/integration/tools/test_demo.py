@@ -33,6 +33,18 @@ class Demo(ProgramTest):
         self.assertRegex(done.out.splitlines()[-1], r"^Done: moved 2\.86 MB from .*verified$")
         self.assertEqual(os.listdir(self.folder), ["input"])
 
+    def test_through_a_gpu_where_there_is_one_and_simulated_is_said(self):
+        content = os.urandom(300001)
+        done = self.demo(self.make(content), "--window", "64K", "--keep", NIXL_SIM_GPUS="2")
+
+        self.assert_runs(done)
+        for leg in ("host -> GPU", "GPU -> host"):
+            self.assertRegex(done.out, r"(?m)^%s +cuda, simulated +\d+\.\d .B/s " % leg)
+        self.assertNotIn("host -> host", done.out)
+        self.assertIn("through a simulated GPU into", done.out.splitlines()[-1])
+        with open(re.search(r"(?m)^Second file: (.*)$", done.out).group(1), "rb") as file:
+            self.assertEqual(file.read(), content)
+
     def test_sizes_around_windows_and_pages(self):
         for size in (0, 1, 4095, 4096, 4097, 65536, 65537, 1000000):
             with self.subTest(size=size):
