@@ -133,7 +133,9 @@ Result<void> Context::start(const Parts& parts) {
         use_log_level();
         warn_of_settings_without_effect(settings_);
         gpus = gpu_choice(settings_);
-        if (settings_.text("enable_gpu") == "true" || gpus.simulated != 0)
+        // A forked child goes on without the simulated GPUs that its parent has opened.
+        if (settings_.text("enable_gpu") == "true" ||
+            (gpus.simulated != 0 && !is_cuda_driver_inherited(gpus)))
             NIXL_RETURN_IF_ERROR(require_gpu(gpus));
     }
     warn_of_missing_engine(wanted_backend);

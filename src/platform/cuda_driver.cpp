@@ -123,6 +123,10 @@ class Loaded {
                          "GPUs");
         return result_->value().get();
     }
+    bool is_inherited() EXCLUDES(mutex_) {
+        const MutexLock lock(mutex_);
+        return result_ && loader_ != ::getpid();
+    }
 
   private:
     Mutex mutex_;
@@ -130,6 +134,14 @@ class Loaded {
     uint32_t asked_ GUARDED_BY(mutex_) = 0;
     pid_t loader_ GUARDED_BY(mutex_) = 0;
 };
+
+Loaded& loaded(GpuChoice choice) noexcept {
+    // Never destroyed: threads may still be inside the driver when the process ends.
+    // allow(naked-new): as said.
+    static Loaded& machine = *new Loaded;
+    static Loaded& simulation = *new Loaded; // allow(naked-new): the same
+    return choice.simulated != 0 ? simulation : machine;
+}
 
 } // namespace
 
@@ -221,11 +233,9 @@ Error why_no_gpu(const std::string& root, const char* visible, const std::string
 Result<const CudaDriver*> cuda_driver(GpuChoice choice) {
     if (!choice.enabled)
         return Error(Code::UNSUPPORTED, "GPUs are switched off by enable_gpu=false");
-    // Never destroyed: threads may still be inside the driver when the process ends.
-    // allow(naked-new): as said.
-    static Loaded& machine = *new Loaded;
-    static Loaded& simulation = *new Loaded; // allow(naked-new): the same
-    return (choice.simulated != 0 ? simulation : machine).get(choice.simulated);
+    return loaded(choice).get(choice.simulated);
 }
+
+bool is_cuda_driver_inherited(GpuChoice choice) noexcept { return loaded(choice).is_inherited(); }
 
 } // namespace nixl::core

@@ -44,6 +44,9 @@ struct GpuChoice {
 /// of this process.
 Result<const CudaDriver*> cuda_driver(GpuChoice choice);
 
+/// Whether the driver was opened before this process was forked, so that it cannot be used here.
+[[nodiscard]] bool is_cuda_driver_inherited(GpuChoice choice) noexcept;
+
 /// Why cuInit() or the count of devices came to nothing. `root` is "" but in tests, which lay out a
 /// /dev there; `visible` is CUDA_VISIBLE_DEVICES where that may be the reason, or nullptr.
 Error why_no_gpu(const std::string& root, const char* visible, const std::string& driver_says);

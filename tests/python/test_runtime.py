@@ -312,7 +312,8 @@ class Machine(Case):
 
         self.assertIs(type(count), int)
         self.assertEqual(count, len(range(count)))
-        self.assertLessEqual(count, len(nodes) if driver else 0)
+        simulated = int(os.environ.get("NIXL_SIM_GPUS") or 0)
+        self.assertLessEqual(count, simulated or (len(nodes) if driver else 0))
         for device in range(count, count + 2):
             with self.assertRaises(nixl.NIXLError):
                 nixl.get_free_memory(device_id=device)
