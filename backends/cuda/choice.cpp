@@ -166,15 +166,15 @@ double expected_ns(Engine engine, const WorkShape& shape, uint32_t multiprocesso
                     work / multiprocessors);
 }
 
-Engine choose(const nixl_batch& batch, const EnginePolicy& policy) noexcept {
+Choice choose(const nixl_batch& batch, const EnginePolicy& policy) noexcept {
     using Rule = EnginePolicy::Rule;
     const bool is_one = batch.first_element + batch.element_count == 1;
     if (policy.rule == Rule::COPY || (policy.rule == Rule::AUTO && is_one))
-        return Engine::COPY;
+        return {};
     const Piece first = Elements(batch).here();
     const Gpu* const gpu = gpu_of(first, policy.at_target);
     if (gpu == nullptr || !gpu->kernels.any() || !can_reach(batch, *gpu))
-        return Engine::COPY;
+        return {};
     WorkShape shape = shape_of(batch);
     shape.way = way_of(first);
     shape.is_read = policy.at_target;
@@ -186,7 +186,11 @@ Engine choose(const nixl_batch& batch, const EnginePolicy& policy) noexcept {
     Engine kernel = Engine::PLAIN_KERNEL;
     if (shape.is_aligned && gpu->kernels.has_bulk())
         kernel = better(kernel, Engine::BULK_KERNEL);
-    return policy.rule == Rule::KERNEL ? kernel : better(Engine::COPY, kernel);
+    if (policy.rule == Rule::KERNEL)
+        return {kernel};
+    constexpr uint64_t LONG_BYTES = uint64_t{4} << 20;
+    const bool are_short = shape.bytes / shape.elements < LONG_BYTES / 4;
+    return {better(Engine::COPY, kernel), are_short ? LONG_BYTES : UINT64_MAX};
 }
 
 } // namespace nixl::core::cuda

@@ -41,8 +41,15 @@ WorkShape shape_of(const nixl_batch& batch) noexcept;
 /// What the work takes an engine, in ns; the model is in choice.cpp.
 double expected_ns(Engine engine, const WorkShape& shape, uint32_t multiprocessors) noexcept;
 
+struct Choice {
+    Engine engine = Engine::COPY;
+    /// Elements of at least so many bytes go through the copy engine all the same: few long ones
+    /// among many short ones.
+    uint64_t long_bytes = UINT64_MAX;
+};
+
 /// The same for every part of a batch. Kernels are not chosen where they cannot reach the memory.
-Engine choose(const nixl_batch& batch, const EnginePolicy& policy) noexcept;
+Choice choose(const nixl_batch& batch, const EnginePolicy& policy) noexcept;
 
 /// The GPU that moves the bytes; nullptr: there is none at either end. Copy engines write to the
 /// other GPU, since they are as fast either way.

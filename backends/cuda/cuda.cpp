@@ -140,7 +140,7 @@ class Cuda {
     }
 
     const char* engine_of(const nixl_batch& batch) noexcept {
-        return name_of(choose(batch, policy_));
+        return name_of(choose(batch, policy_).engine);
     }
 
   private:

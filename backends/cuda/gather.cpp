@@ -32,6 +32,9 @@ class Gathering {
           for_bulk_(options.for_bulk && line.gpu().kernels.has_bulk()) {}
 
     bool put() noexcept;
+    [[nodiscard]] bool needs_table() const noexcept {
+        return !goes_as_run() && !(goes_as_lists() && at_.source_indices() == nullptr);
+    }
 
   private:
     [[nodiscard]] bool goes_as_run() const noexcept;
@@ -278,6 +281,10 @@ void Gathering::put_listed() noexcept {
 }
 
 } // namespace
+
+bool needs_table(Line& line, Elements& at, const GatherOptions& options) noexcept {
+    return Gathering(line, line.next(), at, options).needs_table();
+}
 
 bool gather_some(Line& line, Flight& flight, Elements& at, const GatherOptions& options) noexcept {
     return Gathering(line, flight, at, options).put();

@@ -22,4 +22,7 @@ struct GatherOptions {
 /// False: it took nothing, since every table of the line is in use.
 bool gather_some(Line& line, Flight& flight, Elements& at, const GatherOptions& options) noexcept;
 
+/// Whether gather_some() would take a table for the next elements.
+bool needs_table(Line& line, Elements& at, const GatherOptions& options) noexcept;
+
 } // namespace nixl::core::cuda

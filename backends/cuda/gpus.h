@@ -73,6 +73,11 @@ class Gpus {
     /// Errors: NOT_FOUND there is no such GPU; the driver's.
     Result<Gpu*> use(int number) EXCLUDES(mutex_);
 
+    /// A number that was not given before, for Region::check_alive().
+    uint64_t next_occasion() noexcept {
+        return occasions_.fetch_add(1, std::memory_order_relaxed) + 1;
+    }
+
     /// All that are in use.
     std::vector<Gpu*> all() const;
 
@@ -83,6 +88,7 @@ class Gpus {
     void enable_access(Gpu& from, const Gpu& to) const noexcept;
 
     CudaDevices devices_;
+    std::atomic<uint64_t> occasions_{0};
     Mutex mutex_;
     std::array<std::unique_ptr<Gpu>, MAX_GPUS> owned_ GUARDED_BY(mutex_);
     std::array<std::atomic<Gpu*>, MAX_GPUS> in_use_{};

@@ -103,11 +103,14 @@ Result<void> Prepared::put_on(Gpu& gpu) {
     if (result == CuResult::SUCCESS)
         result = gpu.driver.call.memory_alloc(&copy.addresses, bytes);
     if (result == CuResult::SUCCESS) {
-        copies_.push_back(copy);
         result = gpu.upload(copy.addresses, addresses_.data(), bytes);
+        if (result != CuResult::SUCCESS)
+            (void)gpu.driver.call.memory_free(copy.addresses);
     }
-    if (result == CuResult::SUCCESS)
+    if (result == CuResult::SUCCESS) {
+        copies_.push_back(copy); // from here on kernels are given it
         return {};
+    }
     return gpu.driver.error(result, "GPU " + std::to_string(gpu.number) + ": a list of " +
                                         std::to_string(addresses_.size()) + " blocks");
 }

@@ -38,7 +38,7 @@ Queue::Queue(const sdk::Host& host, Gpus& gpus, const EnginePolicy& policy, void
 uint64_t Queue::submit(const nixl_batch& batch) noexcept {
     if (!has_room())
         return 0;
-    Submission work{Elements(batch), batch.tag, choose(batch, policy_)};
+    Submission work{Elements(batch), batch.tag, choose(batch, policy_), gpus_.next_occasion()};
     if (batch.stream != nullptr)
         join(static_cast<Stream>(batch.stream), &work);
     while (!work.at.done() && has_room() && start_some(work)) {}
@@ -48,7 +48,7 @@ uint64_t Queue::submit(const nixl_batch& batch) noexcept {
 }
 
 void Queue::join(Stream stream, Submission* out) noexcept {
-    const Gpu* const gpu = gpu_for(out->at.here(), out->engine, policy_);
+    const Gpu* const gpu = gpu_for(out->at.here(), out->choice.engine, policy_);
     if (gpu == nullptr) {
         out->joined = CuResult::INVALID_VALUE;
         return;
@@ -62,7 +62,7 @@ bool Queue::start_some(Submission& work) noexcept {
     Line* line = nullptr;
     CuResult result = work.joined;
     if (result == CuResult::SUCCESS)
-        result = line_for(work.at.here(), work.engine, &line);
+        result = line_for(work.at.here(), work.choice.engine, &line);
     if (result == CuResult::SUCCESS && line->full())
         return false;
     if (result != CuResult::SUCCESS) {
@@ -73,7 +73,9 @@ bool Queue::start_some(Submission& work) noexcept {
     result = scope.result;
     const bool by_kernel = result == CuResult::SUCCESS && goes_by_kernel(*line, work);
     // Before anything is put on the stream: an offer that is refused again and again would fill it.
-    if (by_kernel && !line->has_table())
+    const GatherOptions options{policy_.sm_budget, work.choice.engine == Engine::BULK_KERNEL,
+                                work.occasion};
+    if (by_kernel && !line->has_table() && needs_table(*line, work.at, options))
         return false;
     if (result == CuResult::SUCCESS && work.event != nullptr)
         result = line->wait_for(work.event);
@@ -85,10 +87,8 @@ bool Queue::start_some(Submission& work) noexcept {
     Flight& flight = line->next();
     flight.begin(work.tag, work.at.element());
     if (!by_kernel)
-        copy_some(*line, flight, work.at);
-    else if (!gather_some(
-                 *line, flight, work.at,
-                 {policy_.sm_budget, work.engine == Engine::BULK_KERNEL, /*occasion=*/work.tag}))
+        copy_some(*line, flight, work);
+    else if (!gather_some(*line, flight, work.at, options))
         return false;
     if (flight.copies == 0) { // nothing of it is on the stream
         completions_.add_single(
@@ -101,19 +101,17 @@ bool Queue::start_some(Submission& work) noexcept {
     return true;
 }
 
-/// Long elements among many go through the copy engine all the same, where it may choose.
-bool Queue::goes_by_kernel(Line& line, const Submission& work) const noexcept {
-    constexpr uint64_t LONG_BYTES = uint64_t{4} << 20;
-    if (work.engine == Engine::COPY ||
-        (policy_.rule == EnginePolicy::Rule::AUTO && work.at.here().bytes > LONG_BYTES))
-        return false;
-    return line.open_tables();
+bool Queue::goes_by_kernel(Line& line, const Submission& work) noexcept {
+    return work.choice.engine != Engine::COPY && work.at.here().bytes < work.choice.long_bytes &&
+           line.open_tables();
 }
 
 /// A piece that fails ends the flight: it may be on the stream in part, so it ends with it.
-void Queue::copy_some(Line& line, Flight& flight, Elements& at) noexcept {
+void Queue::copy_some(Line& line, Flight& flight, Submission& work) noexcept {
+    Elements& at = work.at;
     const Piece first = at.here();
-    while (flight.copies < Line::FLIGHT_COPIES && !at.done() && is_of_one_line(first, at.here())) {
+    while (flight.copies < Line::FLIGHT_COPIES && !at.done() && is_of_one_line(first, at.here()) &&
+           !goes_by_kernel(line, work)) {
         uint64_t elements = 0;
         const Piece piece = take_piece(at, &elements);
         flight.why = copy(line, flight, piece);

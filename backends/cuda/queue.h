@@ -44,14 +44,15 @@ class Queue {
     struct Submission {
         Elements at;
         uint64_t tag;
-        Engine engine;
+        Choice choice;
+        uint64_t occasion;                   // see Region::check_alive()
         CuResult joined = CuResult::SUCCESS; // what came of joining the caller's stream
         Event event = nullptr;               // to wait for, or nullptr
     };
     void join(Stream stream, Submission* out) noexcept;
     bool start_some(Submission& work) noexcept;
-    bool goes_by_kernel(Line& line, const Submission& work) const noexcept;
-    static void copy_some(Line& line, Flight& flight, Elements& at) noexcept;
+    static bool goes_by_kernel(Line& line, const Submission& work) noexcept;
+    static void copy_some(Line& line, Flight& flight, Submission& work) noexcept;
     void refuse(Submission& work, CuResult why) noexcept;
     CuResult line_for(const Piece& piece, Engine engine, Line** out) noexcept;
     void collect(Line& line) noexcept;

@@ -136,11 +136,12 @@ nixl_status nixl_transfer_start(nixl_context context, nixl_buffer source, nixl_b
     Request& slot = *made.value();
     *out = Transfers::handle_of(slot);
     const Code posted = call->transfers().post(slot, out->generation, options);
+    const nixl_status status = after_post(*call, slot, out->generation, posted, options);
     if (posted != Code::OK) {
         (void)call->transfers().release(slot, out->generation);
         *out = {};
     }
-    return after_post(*call, slot, out->generation, posted, options);
+    return status;
 }
 
 nixl_status nixl_request_poll(nixl_context context, nixl_request request) {

@@ -125,7 +125,7 @@ class Loaded {
     }
     bool is_inherited() EXCLUDES(mutex_) {
         const MutexLock lock(mutex_);
-        return result_ && loader_ != ::getpid();
+        return result_ && result_->ok() && loader_ != ::getpid();
     }
 
   private:

@@ -27,7 +27,8 @@ std::string detail_text(Code status, int32_t detail, const Backend& backend) {
         instance != nullptr && backend.table().text_of != nullptr) {
         ErrorText words;
         backend.table().text_of(instance, detail, words.out());
-        return words.text();
+        if (words.text()[0] != '\0')
+            return words.text();
     }
     return std::string(code_name(status)) + ", the backend's code " + std::to_string(detail);
 }

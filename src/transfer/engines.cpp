@@ -19,8 +19,18 @@ const char* ask(const Route& route, nixl_batch batch, uint64_t elements) noexcep
 
 /// While it is made, or posted: nobody else touches it, and its regions are in use.
 void Transfers::note_engine(Request& request) noexcept {
+    if (request.route->legs[0].backend->table().engine_of == nullptr)
+        return;
     request.engine.store(ask(*request.route, request.direct.batch, request.view.elements),
                          std::memory_order_relaxed); // static text
+}
+
+void Transfers::note_engine_of_lists(Request& request) noexcept {
+    if (!request.lists->by_backend() || !add_users(request)) // a buffer was freed: it is refused
+        return;
+    note_engine(request);
+    for (const RegionUse& use : request.uses())
+        use.region->remove_user();
 }
 
 const char* Transfers::engine_of(const Route& route, const Region& source, const Region& target,

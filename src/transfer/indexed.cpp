@@ -24,7 +24,8 @@ std::vector<nixl_run> pair_all(const IndexedLists& lists) {
         }
         return runs;
     }
-    if (!lists.do_blocks_match())
+    const size_t entries = std::max(source.blocks.size(), target.blocks.size());
+    if (source.count > std::max<uint64_t>(entries, MAX_EXPANDED) || !lists.do_blocks_match())
         return runs;
     runs.reserve(source.count);
     for (uint64_t i = 0; i < source.count; ++i)
@@ -213,11 +214,7 @@ Code Transfers::post_indexed(Request& request, uint32_t generation,
     aim_at_data(request);
     aim_at_lists(request, request.lists->source_indices.data(),
                  request.lists->target_indices.data());
-    if (request.lists->by_backend() && add_users(request)) { // else the post is refused
-        note_engine(request);
-        for (const RegionUse& use : request.uses())
-            use.region->remove_user();
-    }
+    note_engine_of_lists(request);
     return launch(request, options, before);
 }
 

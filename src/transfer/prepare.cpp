@@ -146,7 +146,7 @@ Result<void> Transfers::bind(Request& request, std::span<const nixl_buffer> sour
     return {};
 }
 
-void Transfers::set_one_range(Request& request, const RangeSpec& spec) noexcept {
+void Transfers::set_one_range(Request& request, const RangeSpec& spec) {
     const uint64_t longest = element_limit(*request.route, spec.bytes);
     nixl_run* runs = request.inline_runs.data();
     const nixl_run whole{spec.source_offset, spec.target_offset, spec.bytes, 0, 0, 1, 0, 0};
@@ -178,13 +178,21 @@ void Transfers::set_one_range(Request& request, const RangeSpec& spec) noexcept 
 
 /// Where none is set: large enough for the rate of links and disks, and enough of them to overlap.
 /// 2 x H200, 1 GiB of pageable memory through page-locked: 25 GB/s in pieces of 1 MiB, 51 of 4.
-uint64_t Transfers::chunk_for(uint64_t bytes) const noexcept {
+/// Powers of two, so that staging memory is found again, and no more than the pool has room for.
+uint64_t Transfers::chunk_for(uint64_t bytes) const {
     constexpr uint64_t LEAST = 256u << 10, MOST = 4u << 20, PIECES = 16;
     const uint64_t set = chunk_bytes_.load(std::memory_order_relaxed);
-    return set != 0 ? set : std::clamp(bytes / PIECES, LEAST, MOST) / LEAST * LEAST;
+    if (set != 0)
+        return set;
+    uint64_t chunk = MOST;
+    const uint64_t chunks = chunks_.load(std::memory_order_relaxed);
+    while (chunk > LEAST &&
+           (chunk > bytes / PIECES || !staging_.fits(chunk * chunks, MAX_LEGS - 1)))
+        chunk /= 2;
+    return chunk;
 }
 
-uint64_t Transfers::element_limit(const Route& route, uint64_t bytes) const noexcept {
+uint64_t Transfers::element_limit(const Route& route, uint64_t bytes) const {
     if (route.direct())
         return route.max_element_bytes;
     const uint64_t chunk = chunk_for(bytes);
@@ -194,10 +202,8 @@ uint64_t Transfers::element_limit(const Route& route, uint64_t bytes) const noex
 Result<Request*> Transfers::publish(Request& request) {
     if (!request.route->direct() && (request.view.elements != 0 || request.lists != nullptr)) {
         // At least as long as the longest element: chunk_size may have changed since it was cut.
-        const uint64_t bytes = request.lists != nullptr
-                                   ? std::max(request.lists->source->bytes, request.view.bytes)
-                                   : request.view.bytes;
-        uint64_t longest = chunk_for(bytes);
+        constexpr uint64_t USUAL_POST = 16u << 20; // by index, out of lists of any size
+        uint64_t longest = chunk_for(request.lists != nullptr ? USUAL_POST : request.view.bytes);
         for (uint64_t i = 0; i < request.view.run_count; ++i)
             longest = std::max(longest, request.view.runs[i].bytes);
         if (request.lists != nullptr)

@@ -97,6 +97,7 @@ Code Transfers::post(Request& request, uint32_t generation, const PostOptions& o
         request.view = request.lists->all;
         aim_at_data(request);
         aim_at_lists(request, nullptr, nullptr);
+        note_engine_of_lists(request);
     }
     return launch(request, options, before);
 }

@@ -122,7 +122,7 @@ class Transfers {
     /// Chunks and policy; the other limits are fixed.
     void set_limits(const TransferLimits& limits) noexcept;
     /// Bytes of one piece of a transfer that is split.
-    [[nodiscard]] uint64_t chunk_for(uint64_t bytes) const noexcept;
+    [[nodiscard]] uint64_t chunk_for(uint64_t bytes) const;
     [[nodiscard]] TransferLimits limits() const noexcept;
 
     // ---- For lanes and pipelines --------------------------------------------------------------
@@ -169,6 +169,7 @@ class Transfers {
     static Result<void> check_policy(const Route& route, PathPolicy policy);
     Result<void> bind_lists(Request& request, const List& source, const List& target);
     static void note_engine(Request& request) noexcept;
+    static void note_engine_of_lists(Request& request) noexcept;
     static Result<void> prepare_in_backend(Request& request);
     void set_all_view(Request& request) noexcept;
     static void aim_at_lists(Request& request, const uint32_t* source_indices,
@@ -179,8 +180,8 @@ class Transfers {
     class SlotGuard;
     Result<Request*> publish(Request& request);
     /// What elements of a transfer of so many bytes are cut to; 0: they are not.
-    [[nodiscard]] uint64_t element_limit(const Route& route, uint64_t bytes) const noexcept;
-    void set_one_range(Request& request, const RangeSpec& spec) noexcept;
+    [[nodiscard]] uint64_t element_limit(const Route& route, uint64_t bytes) const;
+    void set_one_range(Request& request, const RangeSpec& spec);
 
     /// Runs `work` in a turn of the lane that the request is in flight on. False: it is not.
     template <typename Work> bool in_turn(Request& request, uint32_t generation, Work work) {

@@ -336,6 +336,14 @@ class Machine(Case):
         self.assertGreaterEqual(nixl.gc(), 4 * 65536)
         self.assertEqual(nixl.gc(), 0)
 
+    def test_a_small_pool_serves_large_transfers(self):
+        nixl.initialize(path_policy="allow", pool_size="4MB")
+        store = nixl.FileBackend(self.scratch())
+        content = bytes(range(256)) * (64 << 12)  # 64 MB
+        store.write("x", content)
+        nixl.transfer(store.object("x"), store.object("y"))
+        self.assertEqual(store.read("y"), content)
+
     def test_audit_log_is_empty_while_it_is_off(self):
         """Proves: S-067"""
         if os.environ.get("NIXL_AUDIT_LOG"):

@@ -107,7 +107,7 @@ class Demo {
         verify();
         std::fputs(Leg::heading().c_str(), stdout);
         for (const Leg* leg : {&read_, &copy_, &load_, &unload_, &write_})
-            if (leg == &read_ || leg == &write_ || (leg == &copy_) != has_gpu_)
+            if (leg == &read_ || leg == &write_ || (leg == &copy_) != gpu_.has_value())
                 std::fputs(leg->line().c_str(), stdout);
         std::printf("All %llu bytes of the second file were read back and are those of the first "
                     "(%s)\n",
@@ -141,27 +141,39 @@ class Demo {
         const Buffer target =
             Buffer::open_file(second_.path(), OpenMode::READ_WRITE, 0, bytes_, context_);
         const Buffer first = wrap(first_), middle = wrap(middle_);
-        if (has_gpu_)
-            gpu_ = Buffer::allocate(window_, MemoryType::DEVICE, 0, context_);
+        const Buffer poison = wrap(poison_);
         std::memset(poison_.data(), POISON, window_);
         std::memset(spare_.data(), 0, window_);
         const std::uint64_t windows = (bytes_ + window_ - 1) / window_;
         const unsigned turns = windows <= 4 ? 7 : windows <= 16 ? 3 : 1;
         for (std::uint64_t at = 0; at < bytes_; at += window_) {
             const std::uint64_t bytes = std::min(window_, bytes_ - at);
-            move_window(file, first, middle, target, at, bytes, turns);
+            move_window(file, first, middle, poison, target, at, bytes, turns);
         }
         target.flush();
     }
 
+    /// None where there is no GPU, or it has no room.
+    std::optional<Buffer> make_on_gpu() const {
+        if (get_device_count() == 0 || bytes_ == 0)
+            return std::nullopt;
+        try {
+            return Buffer::allocate(window_, MemoryType::DEVICE, 0, context_);
+        } catch (const NIXLException& error) {
+            std::printf("Not through a GPU: %s\n", error.what());
+            return std::nullopt;
+        }
+    }
+
     Buffer wrap(const Memory& memory) const {
         return Buffer::from_host(static_cast<void*>(memory.data()), window_,
-                                 has_gpu_ ? MemoryType::HOST_PINNED : MemoryType::HOST, context_);
+                                 gpu_ ? MemoryType::HOST_PINNED : MemoryType::HOST, context_);
     }
 
     /// Every destination of nixl holds other bytes before, so that nothing old passes for moved.
     void move_window(const Buffer& file, const Buffer& first, const Buffer& middle,
-                     const Buffer& target, std::uint64_t at, std::uint64_t bytes, unsigned turns) {
+                     const Buffer& poison, const Buffer& target, std::uint64_t at,
+                     std::uint64_t bytes, unsigned turns) {
         const int from = first_file_.get(), to = second_file_.get();
         // Both ways read from the page cache and write to pages that are there.
         read_all(from, at, spare_.data(), bytes);
@@ -173,8 +185,9 @@ class Demo {
             },
             [&] { std::memset(first_.data(), POISON, bytes); });
         const auto spoil_middle = [&] { std::memset(middle_.data(), POISON, bytes); };
-        if (gpu_) { // what is there before is the window before, which the end would show
-            load_.move_window(first, 0, *gpu_, 0, bytes, turns, crew_, nullptr, [] {});
+        if (gpu_) {
+            load_.move_window(first, 0, *gpu_, 0, bytes, turns, crew_, nullptr,
+                              [&] { (void)transfer(poison, *gpu_); });
             unload_.move_window(*gpu_, 0, middle, 0, bytes, turns, crew_, nullptr, spoil_middle);
         } else {
             copy_.move_window(
@@ -220,8 +233,7 @@ class Demo {
     Descriptor second_file_;
     Memory first_, middle_, spare_, poison_;
     Crew crew_;
-    const bool has_gpu_ = get_device_count() > 0; // the machine's, or simulated ones
-    std::optional<Buffer> gpu_;
+    std::optional<Buffer> gpu_ = make_on_gpu(); // the machine's, or a simulated one
     Leg read_{"file -> host", "pread of 1 MB"}, copy_{"host -> host", "memcpy"},
         load_{"host -> GPU", ""}, unload_{"GPU -> host", ""},
         write_{"host -> file", "pwrite of 1 MB"};

@@ -131,9 +131,7 @@ class Measurement {
                  end->memory() != nullptr && at < shape_.span_bytes() && !is_interrupted();
                  at += TOUCH_BYTES)
                 std::memset(end->memory() + at, 0, std::min(TOUCH_BYTES, shape_.span_bytes() - at));
-        const bool on_gpu = plan_.source.kind == EndKind::GPU || plan_.target.kind == EndKind::GPU;
-        if (verifier_.is_on() || !on_gpu) // a GPU's would be touched in a copy in host memory
-            verifier_.prepare(0, Verifier::Extent::WHOLE);
+        verifier_.prepare(0, Verifier::Extent::WHOLE);
         if (!verifier_.is_on())
             result_.not_verified = "--verify off";
     }
@@ -272,6 +270,8 @@ void check_memory(const Plan& plan, const NamedSize& size, const Shape& shape) {
     const auto takes_memory = [&](EndKind kind) {
         return is_cpu(kind) || (kind == EndKind::GPU && verifies) ? 1u : 0u;
     };
+    const bool takes_copy =
+        verifies && (plan.source.kind == EndKind::GPU || plan.target.kind == EndKind::GPU);
     const unsigned ends = takes_memory(plan.source.kind) + takes_memory(plan.target.kind);
     const std::uint64_t free_bytes = get_free_memory();
     const std::uint64_t usable =
@@ -280,11 +280,13 @@ void check_memory(const Plan& plan, const NamedSize& size, const Shape& shape) {
         return;
     const std::uint64_t gaps = shape.span_bytes() / shape.bytes() + 1; // a strided end holds both
     const std::uint64_t most = usable / ends / (shape.layout() == Layout::STRIDED ? gaps : 1);
-    throw Failure(EXIT_ERROR,
-                  "a size of " + size.text + " needs " + format_size(shape.span_bytes()) +
-                      " of memory at " + (ends == 2 ? "each of 2 ends" : "1 end") +
-                      "; the largest size that fits here is " + format_size(most, plan.units) +
-                      " (" + std::to_string(most) + " bytes)");
+    throw Failure(
+        EXIT_ERROR,
+        "a size of " + size.text + " needs " + format_size(shape.span_bytes()) + " of memory at " +
+            (ends == 2 ? "each of 2 ends" : "1 end") +
+            (takes_copy ? " (a GPU's is verified in host memory: not with --verify off)" : "") +
+            "; the largest size that fits here is " + format_size(most, plan.units) + " (" +
+            std::to_string(most) + " bytes)");
 }
 
 } // namespace

@@ -112,18 +112,19 @@ void Verifier::prepare(std::uint64_t iteration, Extent extent) {
     // A file is filled once: rewriting it would be what is measured. A given one is as it is.
     const bool fill = !source_.is_file() || (!file_is_filled_ && !source_.is_given());
     const Extent filled = source_.is_file() ? Extent::WHOLE : extent;
-    if (fill)
+    if (fill && is_touched(source_))
         for_each_piece(filled, [&](const Place& place) {
             write_source(iteration, place);
             return true;
         });
     file_is_filled_ = true;
-    for_each_piece(extent, [&](const Place& place) {
-        poison_target(place);
-        return true;
-    });
+    if (is_touched(target_))
+        for_each_piece(extent, [&](const Place& place) {
+            poison_target(place);
+            return true;
+        });
     for (const End* const end : {&source_, &target_})
-        if (is_whole_ && end->mirror() != nullptr)
+        if (is_whole_ && is_touched(*end) && end->mirror() != nullptr)
             end->store_all();
 }
 

@@ -53,6 +53,10 @@ class Verifier {
     void expect(std::uint64_t iteration, const Place& place, char* out);
     std::optional<Mismatch> compare(std::uint64_t iteration, const Place& place);
     [[nodiscard]] char* memory_of(const End& end) const;
+    /// Where nothing is verified no copy is made of what is on a GPU.
+    [[nodiscard]] bool is_touched(const End& end) const {
+        return is_on() || end.wish().kind != EndKind::GPU;
+    }
     /// Whose pattern `iteration` sends: a file is filled once.
     [[nodiscard]] std::uint64_t sent_in(std::uint64_t iteration) const {
         return source_.is_file() ? 0 : iteration;
