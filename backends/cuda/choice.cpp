@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// HOT. The cost model. Its figures are measured: H200, driver 580, see docs/performance/gpu.md.
+// HOT. The cost model. Its figures are measured on H200, driver 580; see
+// docs/decisions/0012-scattered-on-gpus.md.
 #include "choice.h"
 
 #include <algorithm>
@@ -133,9 +134,9 @@ WorkShape shape_of(const nixl_batch& batch) noexcept {
     Piece before{};
     for (uint64_t i = 0; i < looked_at; ++i) {
         const nixl_run& run = batch.runs[sample(i, batch.run_count)];
-        Piece piece = piece_of(batch.pairs[run.pair], run);
-        const uint64_t strides =
-            run.count == 1 ? 0 : static_cast<uint64_t>(run.source_stride | run.target_stride);
+        Piece piece =
+            piece_of(batch.pairs[run.pair], run.source_offset, run.target_offset, run.bytes);
+        const uint64_t strides = strides_of(run);
         shape.is_aligned = shape.is_aligned &&
                            is_bulk_ready(piece.source | strides, piece.target | strides, run.bytes);
         shape.elements += run.count;
@@ -188,9 +189,8 @@ Choice choose(const nixl_batch& batch, const EnginePolicy& policy) noexcept {
         kernel = better(kernel, Engine::BULK_KERNEL);
     if (policy.rule == Rule::KERNEL)
         return {kernel};
-    constexpr uint64_t LONG_BYTES = uint64_t{4} << 20;
-    const bool are_short = shape.bytes / shape.elements < LONG_BYTES / 4;
-    return {better(Engine::COPY, kernel), are_short ? LONG_BYTES : UINT64_MAX};
+    const bool are_short = shape.bytes / shape.elements < LONG_ELEMENT / 4;
+    return {better(Engine::COPY, kernel), are_short ? LONG_ELEMENT : UINT64_MAX};
 }
 
 } // namespace nixl::core::cuda

@@ -29,12 +29,20 @@ inline Piece piece_of(const Block& from, const Block& to) noexcept {
     return {from.region, to.region, from.address, to.address, from.bytes};
 }
 
-/// The first element of a run.
-inline Piece piece_of(const nixl_region_pair& pair, const nixl_run& run) noexcept {
+inline Piece piece_of(const nixl_region_pair& pair, uint64_t source_offset, uint64_t target_offset,
+                      uint64_t bytes) noexcept {
     return {static_cast<const Region*>(pair.source.registration),
             static_cast<const Region*>(pair.target.registration),
-            reinterpret_cast<uintptr_t>(pair.source.base) + run.source_offset,
-            reinterpret_cast<uintptr_t>(pair.target.base) + run.target_offset, run.bytes};
+            reinterpret_cast<uintptr_t>(pair.source.base) + source_offset,
+            reinterpret_cast<uintptr_t>(pair.target.base) + target_offset, bytes};
+}
+
+/// Longer elements are listed in no table, and are worth a copy engine among many short ones.
+inline constexpr uint64_t LONG_ELEMENT = uint64_t{4} << 20;
+
+/// The bits of both strides, for looking at alignments; none where there is one element.
+inline uint64_t strides_of(const nixl_run& run) noexcept {
+    return run.count == 1 ? 0 : static_cast<uint64_t>(run.source_stride | run.target_stride);
 }
 
 /// A GPU at one end: the source's if it has one, or with `at_target` the target's if it has one.
@@ -68,10 +76,7 @@ class Elements {
             return piece_of(
                 source_->block(source_indices_ == nullptr ? element_ : source_indices_[element_]),
                 target_->block(target_indices_ == nullptr ? element_ : target_indices_[element_]));
-        const nixl_region_pair& pair = runs_.pair();
-        return {static_cast<const Region*>(pair.source.registration),
-                static_cast<const Region*>(pair.target.registration), address(runs_.source()),
-                address(runs_.target()), runs_.bytes()};
+        return piece_of(runs_.pair(), runs_.source_offset(), runs_.target_offset(), runs_.bytes());
     }
     void next() noexcept {
         ++element_;
@@ -101,17 +106,14 @@ class Elements {
         return target_indices_ == nullptr ? nullptr : target_indices_ + element_;
     }
 
-    // Of runs alone: the one that holds this element, and how many are left of it.
+    /// Of runs alone: the one that holds this element.
     [[nodiscard]] const nixl_run& run() const noexcept { return runs_.run(); }
+    /// How many are left of that run; of lists, of all.
     [[nodiscard]] uint64_t left_in_run() const noexcept {
         return of_lists() ? left() : runs_.left_in_run();
     }
 
   private:
-    static Address address(const unsigned char* pointer) noexcept {
-        return reinterpret_cast<uintptr_t>(pointer);
-    }
-
     const Prepared* source_;
     const Prepared* target_;
     const uint32_t* source_indices_;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <span>
 
 #include "entry_list.h"
 
@@ -12,8 +13,6 @@ namespace {
 
 /// Elements of one run that are worth a launch of their own: no table is written for them.
 constexpr uint64_t LONG_RUN = 2048;
-/// Elements longer than this are not listed.
-constexpr uint64_t LONG_ELEMENT = uint64_t{4} << 20;
 /// Of one launch, so that a batch ends in steps.
 constexpr uint64_t FLIGHT_BYTES = uint64_t{1} << 30;
 /// What an idle line starts with: the host goes on writing while the GPU copies. Four times as much
@@ -57,8 +56,15 @@ class Gathering {
         return for_bulk_ && EntryList::is_in_step(source, target, bytes) &&
                !EntryList::is_aligned(source, target, bytes);
     }
-    [[nodiscard]] CuResult check_alive(const Piece& piece) const noexcept;
-    [[nodiscard]] CuResult check_lists_alive() const noexcept;
+    [[nodiscard]] CuResult check_alive(std::span<const Region* const> regions) const noexcept;
+    [[nodiscard]] CuResult check_alive(const Piece& piece) const noexcept {
+        const Region* const both[] = {piece.source_region, piece.target_region};
+        return check_alive(both);
+    }
+    [[nodiscard]] CuResult check_lists_alive() const noexcept {
+        const CuResult source = check_alive(at_.source_list().regions());
+        return source == CuResult::SUCCESS ? check_alive(at_.target_list().regions()) : source;
+    }
     /// The next `count` elements, of `bytes` each, are on the line, or `why` not.
     void end(uint64_t count, uint64_t bytes, CuResult why) noexcept;
 
@@ -102,10 +108,6 @@ void Gathering::end(uint64_t count, uint64_t bytes, CuResult why) noexcept {
 
 // ---- A run, as it is -------------------------------------------------------------------------
 
-uint64_t strides_of(const nixl_run& run) noexcept {
-    return run.count == 1 ? 0 : static_cast<uint64_t>(run.source_stride | run.target_stride);
-}
-
 bool Gathering::goes_as_run() const noexcept {
     const Piece piece = at_.here();
     if (piece.bytes > LONG_ELEMENT)
@@ -145,24 +147,13 @@ bool Gathering::goes_as_lists() const noexcept {
            !has_ends(source.address_bits(), target.address_bits(), source.bytes());
 }
 
-CuResult Gathering::check_alive(const Piece& piece) const noexcept {
-    for (const Region* const region : {piece.source_region, piece.target_region}) {
+CuResult Gathering::check_alive(std::span<const Region* const> regions) const noexcept {
+    for (const Region* const region : regions) {
         const CuResult result = region->check_alive(line_.gpu().driver.call, options_.occasion);
         line_.gpu().note(result);
         if (result != CuResult::SUCCESS)
             return result;
     }
-    return CuResult::SUCCESS;
-}
-
-CuResult Gathering::check_lists_alive() const noexcept {
-    for (const Prepared* const list : {&at_.source_list(), &at_.target_list()})
-        for (const Region* const region : list->regions()) {
-            const CuResult result = region->check_alive(line_.gpu().driver.call, options_.occasion);
-            line_.gpu().note(result);
-            if (result != CuResult::SUCCESS)
-                return result;
-        }
     return CuResult::SUCCESS;
 }
 

@@ -7,7 +7,6 @@ addresses there: these are compared. Indices that are new with each post, and ru
 down by the host first.
 """
 
-import subprocess
 import sys
 
 import results
@@ -44,15 +43,10 @@ def row(table, line):
 
 def main():
     results.arguments(__doc__).parse_args()
-    done = subprocess.run([results.program("tests", "perf", "perf-gather")],
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
-    if done.returncode == 77:
-        print("gather: nothing to measure: " + done.stderr.strip())
+    measured = results.gpu_lines("perf-gather")
+    if measured is None:
         return 0
-    if done.returncode != 0:
-        sys.exit("perf-gather failed: " + done.stderr)
-    lines = results.json_lines(done.stdout)
-    gpu = lines.pop(0)
+    gpu, lines = measured
     table = results.Table(
         "gather", "%d x %s; 65,536 shuffled blocks, medians in turn with the bare kernel, contents "
         "compared" % (gpu["gpus"], gpu["gpu"]))

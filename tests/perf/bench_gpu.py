@@ -6,7 +6,6 @@ Page-locked host memory is compared with the driver's copy of the same sort. So 
 to which the link is the limit as well.
 """
 
-import subprocess
 import sys
 
 import results
@@ -30,15 +29,10 @@ def target_of(work, size):
 
 def main():
     results.arguments(__doc__).parse_args()
-    done = subprocess.run([results.program("tests", "perf", "perf-gpu")], stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, universal_newlines=True)
-    if done.returncode == 77:
-        print("gpu: nothing to measure: " + done.stderr.strip())
+    measured = results.gpu_lines("perf-gpu")
+    if measured is None:
         return 0
-    if done.returncode != 0:
-        sys.exit("perf-gpu failed: " + done.stderr)
-    lines = results.json_lines(done.stdout)
-    gpu = lines.pop(0)
+    gpu, lines = measured
     table = results.Table("gpu", "%d x %s, CUDA %d.%d; medians in turn with the driver's own copy"
                           % (gpu["gpus"], gpu["gpu"], gpu["cuda"] // 1000,
                              gpu["cuda"] % 1000 // 10))

@@ -8,6 +8,7 @@ import platform
 import re
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -31,6 +32,20 @@ def run_json(command, **options):
 
 def json_lines(text):
     return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+
+
+def gpu_lines(name):
+    """What a program that measures GPUs prints: the machine's object and those of the rows; None
+    where there is nothing to measure, which it says."""
+    done = subprocess.run([program("tests", "perf", name)], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, universal_newlines=True)
+    if done.returncode == 77:
+        print(name + ": nothing to measure: " + done.stderr.strip())
+        return None
+    if done.returncode != 0:
+        sys.exit(name + " failed: " + done.stderr)
+    lines = json_lines(done.stdout)
+    return lines[0], lines[1:]
 
 
 def file_system(path):

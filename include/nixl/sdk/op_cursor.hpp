@@ -88,7 +88,8 @@ class OpCursor {
         }
     }
 
-    /// The same as skip(count) where this run and the next count - 1 hold one element each.
+    /// The same as skip(count), with a count of at least 1, where this run and the next count - 1
+    /// hold one element each.
     void skip_single_runs(uint64_t count) noexcept {
         run_ += count - 1;
         element_ += count - 1;
