@@ -55,7 +55,7 @@ class Buffer {
     static Buffer allocate(std::size_t bytes, MemoryType type = MemoryType::HOST, int device_id = 0,
                            nixl_context context = default_context()) {
         Buffer buffer(context);
-        buffer.drain_ns_ = 30'000'000'000;
+        buffer.drain_ns_ = DRAIN_NS;
         detail::check(nixl_buffer_allocate(context, bytes, kind_of(type),
                                            is_on_device(type) ? device_id : -1, 0,
                                            &buffer.handle_));
@@ -124,6 +124,11 @@ class Buffer {
     }
 
   private:
+    friend class MemoryPool;
+
+    /// For memory of the library's own: it stays mapped when this is over.
+    static constexpr std::int64_t DRAIN_NS = 30'000'000'000;
+
     explicit Buffer(nixl_context context) noexcept : context_(context) {}
 
     static Buffer wrap(void* address, std::size_t bytes, MemoryType type, std::uint32_t flags,

@@ -6,11 +6,14 @@
 //   nixl::transfer(source, target);
 #pragma once
 
+#include <nixl/allocator.hpp>
 #include <nixl/buffer.hpp>
 #include <nixl/config.hpp>
 #include <nixl/context.hpp>
 #include <nixl/error.hpp>
 #include <nixl/machine.hpp>
+#include <nixl/memory_pool.hpp>
+#include <nixl/pipeline.hpp>
 #include <nixl/prepared.hpp>
 #include <nixl/queue.hpp>
 #include <nixl/status.hpp>

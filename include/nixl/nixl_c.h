@@ -38,6 +38,9 @@ typedef struct nixl_buffer {
 typedef struct nixl_list {
     uint32_t index, generation;
 } nixl_list;
+typedef struct nixl_pool {
+    uint32_t index, generation;
+} nixl_pool;
 typedef struct nixl_request {
     uint32_t index, generation;
 } nixl_request;
@@ -162,6 +165,56 @@ typedef struct nixl_buffer_description {
 NIXL_API nixl_status nixl_buffer_describe(nixl_context context, nixl_buffer buffer,
                                           nixl_buffer_description* out);
 
+/* ---- Allocators ------------------------------------------------------------------------------ */
+
+/* The program's own memory for nixl_buffer_allocate(), for pools and for staging. The functions are
+ * called on any thread, several at once, and must not call the library. */
+typedef struct nixl_allocator {
+    uint32_t struct_size;
+    uint32_t kind; /* HOST or DEVICE; it serves that kind alone (HOST: page-locked memory, too) */
+    void* user;
+    void* (*allocate)(void* user, uint64_t bytes); /* NULL: there is not enough */
+    void (*free)(void* user, void* address, uint64_t bytes); /* exactly once per allocate() */
+    void (*release)(void* user); /* the context needs it no more; may be NULL */
+} nixl_allocator;
+/* Makes the setting `allocator` know a name. The table is copied and stays until the context is
+ * closed, since memory goes back to where it came from.
+ * Errors: ALREADY_EXISTS; INVALID_ARGUMENT a missing function, another kind, the name "default". */
+NIXL_API nixl_status nixl_allocator_register(nixl_context context, const char* name,
+                                             const nixl_allocator* allocator);
+
+/* ---- Pools ------------------------------------------------------------------------------------ */
+
+/* Reserves memory once, from which buffers are then made and freed in less than a microsecond, and
+ * for which backends' registrations are made once. kind and device as in nixl_buffer_allocate();
+ * kind NONE is memory of the GPU `device` (-1: the first), or page-locked where there is no GPU.
+ * Errors: NO_MEMORY so much is not free, at least 256 bytes; AGAIN 4096 pools exist. */
+NIXL_API nixl_status nixl_pool_create(nixl_context context, uint64_t bytes, uint32_t kind,
+                                      int32_t device, nixl_pool* out);
+/* A buffer like any other; nixl_buffer_free() gives it back to the pool. Its memory is not cleared.
+ * alignment: of its address, a power of two; 0 is 256. description may be NULL; it saves the call.
+ * Errors: NO_MEMORY with what is used, free, and the longest free piece. */
+NIXL_API nixl_status nixl_pool_allocate(nixl_context context, nixl_pool pool, uint64_t bytes,
+                                        uint64_t alignment, nixl_buffer* out,
+                                        nixl_buffer_description* description);
+
+typedef struct nixl_pool_description {
+    uint32_t struct_size;
+    uint32_t kind;
+    int32_t device;
+    uint32_t buffers; /* that exist */
+    uint64_t bytes;
+    uint64_t used_bytes; /* in pieces of 256 */
+    uint64_t peak_bytes;
+    uint64_t largest_free_bytes; /* in one piece */
+    uint64_t allocations;        /* that were served */
+    uint64_t refusals;           /* for want of room */
+} nixl_pool_description;
+NIXL_API nixl_status nixl_pool_describe(nixl_context context, nixl_pool pool,
+                                        nixl_pool_description* out);
+/* BUSY while buffers of it exist; they stay as they are. */
+NIXL_API nixl_status nixl_pool_free(nixl_context context, nixl_pool pool);
+
 /* ---- Requests -------------------------------------------------------------------------------- */
 
 /* A prepared list of blocks on one side, which many requests index into. The blocks are copied. */
@@ -191,6 +244,19 @@ NIXL_API nixl_status nixl_request_create_range(nixl_context context, nixl_buffer
                                                uint64_t source_offset, nixl_buffer target,
                                                uint64_t target_offset, uint64_t bytes,
                                                nixl_request* out);
+
+/* How a transfer that has to pass through staging memory is cut, instead of the settings. */
+typedef struct nixl_pipeline {
+    uint32_t struct_size;
+    uint32_t stages;      /* pieces in flight, up to 64; 0: the setting pipeline_chunks */
+    uint64_t chunk_bytes; /* of a piece, 4 KiB to 4 GiB; 0: the setting chunk_size */
+} nixl_pipeline;
+/* All of source to the start of target, in pieces that overlap. A direct path has nothing to
+ * overlap and is taken whole. */
+NIXL_API nixl_status nixl_request_create_pipelined(nixl_context context, nixl_buffer source,
+                                                   nixl_buffer target,
+                                                   const nixl_pipeline* pipeline,
+                                                   nixl_request* out);
 
 enum {
     /* The caller keeps the run array unchanged until the request is released; it is not copied, and

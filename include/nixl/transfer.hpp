@@ -130,11 +130,26 @@ inline nixl_context common_context(const Buffer& source, const Buffer& target) {
     return a;
 }
 
-inline std::shared_ptr<Operation> create(const Buffer& source, const Buffer& target) {
+/// `pipeline`: instead of the settings; may be null.
+inline std::shared_ptr<Operation> create(const Buffer& source, const Buffer& target,
+                                         const nixl_pipeline* pipeline = nullptr) {
     const nixl_context context = common_context(source, target);
     nixl_request request{};
-    check(nixl_request_create(context, source.handle(), target.handle(), &request));
+    check(pipeline == nullptr
+              ? nixl_request_create(context, source.handle(), target.handle(), &request)
+              : nixl_request_create_pipelined(context, source.handle(), target.handle(), pipeline,
+                                              &request));
     return std::make_shared<Operation>(context, request);
+}
+
+template <typename Function> std::unique_ptr<Callback> stored(Function&& callback) {
+    return std::make_unique<CallbackOf<std::decay_t<Function>>>(std::forward<Function>(callback));
+}
+
+inline Transfer start(const std::shared_ptr<Operation>& operation, const PostOptions& options,
+                      std::unique_ptr<Callback> callback) {
+    Operation::post_with(operation, c_options(options), std::move(callback));
+    return Transfer(operation);
 }
 
 } // namespace detail
@@ -157,17 +172,12 @@ template <typename Function,
           typename = std::enable_if_t<std::is_invocable_v<std::decay_t<Function>&, TransferStatus>>>
 Transfer transfer_async(const Buffer& source, const Buffer& target, Function&& callback,
                         const PostOptions& options = {}) {
-    using Stored = detail::CallbackOf<std::decay_t<Function>>;
-    auto stored = std::make_unique<Stored>(std::forward<Function>(callback));
-    const std::shared_ptr<detail::Operation> operation = detail::create(source, target);
-    detail::Operation::post_with(operation, detail::c_options(options), std::move(stored));
-    return Transfer(operation);
+    auto stored = detail::stored(std::forward<Function>(callback));
+    return detail::start(detail::create(source, target), options, std::move(stored));
 }
 inline Transfer transfer_async(const Buffer& source, const Buffer& target,
                                const PostOptions& options = {}) {
-    const std::shared_ptr<detail::Operation> operation = detail::create(source, target);
-    detail::Operation::post_with(operation, detail::c_options(options), nullptr);
-    return Transfer(operation);
+    return detail::start(detail::create(source, target), options, nullptr);
 }
 
 /// What transfer() of `bytes` bytes would do, as JSON: the path, its expected rate, and for each

@@ -58,15 +58,7 @@ nixl_status nixl_buffer_describe(nixl_context context, nixl_buffer buffer,
     const Region* region = call->regions().find(buffer);
     if (region == nullptr)
         return fail(Code::STALE, "the buffer was freed");
-    nixl_buffer_description description{};
-    description.kind = region->kind_class.kind;
-    description.address = region->memory_address;
-    description.bytes = region->bytes;
-    description.device = region->kind_class.device;
-    description.flags = region->flags;
-    description.users = region->users();
-    description.peer = region->peer;
-    fill_struct(out, description);
+    fill_struct(out, description_of(*region));
     return NIXL_OK;
 }
 

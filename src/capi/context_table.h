@@ -79,6 +79,18 @@ template <typename Struct> void fill_struct(Struct* out, Struct value) noexcept 
     __builtin_memcpy(out, &value, known < sizeof value ? known : sizeof value);
 }
 
+[[nodiscard]] inline nixl_buffer_description description_of(const Region& region) noexcept {
+    nixl_buffer_description description{};
+    description.kind = region.kind_class.kind;
+    description.address = region.memory_address;
+    description.bytes = region.bytes;
+    description.device = region.kind_class.device;
+    description.flags = region.flags;
+    description.users = region.users();
+    description.peer = region.peer;
+    return description;
+}
+
 /// Runs a control call. What the standard library throws for want of memory becomes NO_MEMORY: no
 /// exception crosses the ABI.
 template <typename Work> nixl_status guarded(Work work) noexcept {

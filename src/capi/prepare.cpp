@@ -9,11 +9,31 @@ namespace {
 
 constexpr uint32_t COLUMNS_SHORT = 3, COLUMNS_LONG = 6;
 
+// As for the settings pipeline_chunks and chunk_size.
+constexpr uint32_t MAX_STAGES = 64;
+constexpr uint64_t MIN_CHUNK = 4u << 10, MAX_CHUNK = uint64_t{4} << 30;
+
 nixl_status publish(Result<Request*>&& made, nixl_request* out) noexcept {
     if (!made.ok())
         return fail(made.error());
     *out = Transfers::handle_of(*made.value());
     return NIXL_OK;
+}
+
+nixl_status create_whole(nixl_context context, nixl_buffer source, nixl_buffer target,
+                         const Pieces& pieces, nixl_request* out) {
+    const Call call(context);
+    if (!call)
+        return last_code();
+    if (out == nullptr)
+        return refuse_no_output();
+    const Region* region = call->regions().find(source);
+    if (region == nullptr)
+        return fail(Code::STALE, "the source buffer was freed");
+    return guarded([&] {
+        return publish(
+            call->transfers().create_range({source, target, 0, 0, region->bytes, pieces}), out);
+    });
 }
 
 } // namespace
@@ -37,17 +57,23 @@ nixl_status nixl_request_create_range(nixl_context context, nixl_buffer source,
 
 nixl_status nixl_request_create(nixl_context context, nixl_buffer source, nixl_buffer target,
                                 nixl_request* out) {
-    const Call call(context);
-    if (!call)
-        return last_code();
-    if (out == nullptr)
-        return refuse_no_output();
-    const Region* region = call->regions().find(source);
-    if (region == nullptr)
-        return fail(Code::STALE, "the source buffer was freed");
-    return guarded([&] {
-        return publish(call->transfers().create_range({source, target, 0, 0, region->bytes}), out);
-    });
+    return create_whole(context, source, target, {}, out);
+}
+
+nixl_status nixl_request_create_pipelined(nixl_context context, nixl_buffer source,
+                                          nixl_buffer target, const nixl_pipeline* pipeline,
+                                          nixl_request* out) {
+    nixl_pipeline given{};
+    if (pipeline == nullptr || pipeline->struct_size < sizeof given)
+        return fail(Code::INVALID_ARGUMENT, "pipeline is NULL, or its struct_size is not set");
+    given = *pipeline;
+    if (given.stages > MAX_STAGES || (given.chunk_bytes != 0 && (given.chunk_bytes < MIN_CHUNK ||
+                                                                 given.chunk_bytes > MAX_CHUNK)))
+        return fail(Error(Code::INVALID_ARGUMENT,
+                          std::to_string(given.stages) + " stages of " +
+                              std::to_string(given.chunk_bytes) + " bytes",
+                          "stages are 1 .. 64, a piece has 4 KiB .. 4 GiB; 0 is the setting"));
+    return create_whole(context, source, target, {given.chunk_bytes, given.stages}, out);
 }
 
 nixl_status nixl_request_create_runs(nixl_context context, const nixl_buffer* sources,

@@ -52,7 +52,7 @@ constexpr SettingInfo TABLE[] = {
     {"pipeline_chunks", INTEGER, "8", "NIXL_PIPELINE_CHUNKS", "", "", 1, 64, ANY,
      "Pieces in flight of one split transfer."},
     {"allocator", TEXT, "default", "NIXL_ALLOCATOR", "", "", 0, 0, ANY,
-     "Registered allocator that serves allocations of host memory."},
+     "Registered allocator that serves new buffers, pools and staging memory of its kind."},
     {"inline_copy_bytes", SIZE, "128KB", "NIXL_INLINE_COPY_BYTES", "", "", 0, GB, OPEN,
      "Host copies up to this many bytes are made by the posting thread; larger ones by the "
      "workers, and by the thread that waits for them."},

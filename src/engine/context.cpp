@@ -36,10 +36,10 @@ void warn_of_missing_engine(const std::string& wanted) {
 /// They are accepted, since programs set them, and nothing reads them yet.
 void warn_of_settings_without_effect(const Settings& settings) {
     for (const char* name :
-         {"allocator", "audit_log", "log_transfers", "log_metadata_access", "enable_gdrcopy",
-          "ucx_path", "gds_device", "cluster_name", "port", "port_range", "bind_address",
-          "etcd_endpoints", "etcd_prefix", "etcd_use_tls", "etcd_ca_cert", "etcd_client_cert",
-          "etcd_client_key", "etcd_username", "etcd_password"}) {
+         {"audit_log", "log_transfers", "log_metadata_access", "enable_gdrcopy", "ucx_path",
+          "gds_device", "cluster_name", "port", "port_range", "bind_address", "etcd_endpoints",
+          "etcd_prefix", "etcd_use_tls", "etcd_ca_cert", "etcd_client_cert", "etcd_client_key",
+          "etcd_username", "etcd_password"}) {
         const std::string text = std::string("setting ") + name + " has no effect in this version";
         if (settings.origin(name) != SettingOrigin::DEFAULT && log_first_time(text))
             NIXL_LOG(WARN, text);
@@ -119,7 +119,7 @@ Result<void> Context::start(const Parts& parts) {
     GpuChoice gpus;
     uint64_t pool_bytes = 0;
     uint32_t worker_count = 0;
-    std::string decorators, plugin_dir, wanted_backend, node_id;
+    std::string decorators, plugin_dir, wanted_backend, node_id, allocator;
     {
         const MutexLock lock(mutex_);
         limits = limits_from_settings();
@@ -129,6 +129,7 @@ Result<void> Context::start(const Parts& parts) {
         plugin_dir = settings_.text("plugin_dir");
         wanted_backend = settings_.text("backend");
         node_id = settings_.text("node_id");
+        allocator = settings_.text("allocator");
         telemetry_.enable(settings_.flag("enable_telemetry"));
         use_log_level();
         warn_of_settings_without_effect(settings_);
@@ -151,6 +152,8 @@ Result<void> Context::start(const Parts& parts) {
         registry_->load_folders(parts.installed_plugins);
     gpus_ = std::make_unique<DeviceMemory>(gpus);
     regions_ = std::make_unique<RegionTable>(*registry_, *gpus_);
+    regions_->allocators().choose(allocator);
+    pools_ = std::make_unique<Pools>(*regions_);
     router_ = std::make_unique<Router>(*registry_);
     staging_ = std::make_unique<StagingPool>(*regions_, pool_bytes);
     transfers_ =
@@ -214,6 +217,32 @@ Result<nixl_buffer> Context::allocate(uint64_t bytes, uint32_t kind, int32_t dev
     return classify(regions_->allocate(bytes, kind, device, flags));
 }
 
+Result<nixl_pool> Context::create_pool(uint64_t bytes, uint32_t kind, int32_t device) {
+    if (kind == NIXL_KIND_NONE)
+        kind = device >= 0 || gpus_->any() ? NIXL_KIND_DEVICE : NIXL_KIND_PINNED;
+    if (kind == NIXL_KIND_HOST || kind == NIXL_KIND_PINNED) { // else found out at the first touch
+        NIXL_ASSIGN_OR_RETURN(const MemoryFigures memory, host_memory());
+        if (bytes > memory.free_bytes)
+            return Error(Code::NO_MEMORY,
+                         "asked for a pool of " + std::to_string(bytes) + " bytes, " +
+                             std::to_string(memory.free_bytes) + " of " +
+                             std::to_string(memory.total_bytes) + " are free",
+                         "make the pool smaller, or free memory");
+    }
+    NIXL_ASSIGN_OR_RETURN(const nixl_buffer whole, allocate(bytes, kind, device, 0));
+    auto pool = pools_->create(whole);
+    if (!pool.ok())
+        (void)regions_->release_unused(whole);
+    return pool;
+}
+
+Result<nixl_buffer> Context::allocate_from(nixl_pool pool, uint64_t bytes, uint64_t alignment) {
+    auto buffer = pools_->allocate(pool, bytes, alignment);
+    if (buffer.ok() || buffer.error().code == Code::NO_MEMORY)
+        telemetry_.pool(buffer.ok());
+    return buffer;
+}
+
 Result<nixl_buffer> Context::open_storage(FileOptions options) {
     {
         const MutexLock lock(mutex_);
@@ -260,9 +289,13 @@ Result<void> Context::free(nixl_buffer buffer, int64_t timeout_ns) {
 
 Result<void> Context::configure(std::span<const Settings::Pair> given) {
     const MutexLock lock(mutex_);
+    for (const auto& [name, value] : given)
+        if (name == "allocator")
+            NIXL_RETURN_IF_ERROR(regions_->allocators().check(value));
     NIXL_RETURN_IF_ERROR(settings_.change(given));
     transfers_->set_limits(limits_from_settings());
     staging_->set_limit(settings_.number("pool_size"));
+    regions_->allocators().choose(settings_.text("allocator"));
     warn_of_settings_without_effect(settings_);
     for (const auto& [name, value] : given) {
         if (name == "enable_telemetry")

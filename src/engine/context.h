@@ -10,6 +10,7 @@
 #include "base/worker_pool.h"
 #include "config/settings.h"
 #include "memory/device_memory.h"
+#include "memory/pools.h"
 #include "peer/peers.h"
 #include "plugin/host.h"
 #include "transfer/transfers.h"
@@ -53,12 +54,15 @@ class Context final : private Host {
     [[nodiscard]] Telemetry& telemetry() noexcept { return telemetry_; }
     [[nodiscard]] Peers& peers() noexcept { return *peers_; }
     [[nodiscard]] RegionTable& regions() noexcept { return *regions_; }
+    [[nodiscard]] Pools& pools() noexcept { return *pools_; }
 
     // ---- Buffers ------------------------------------------------------------------------------
     Result<nixl_buffer> wrap(void* address, uint64_t bytes, uint32_t kind, int32_t device,
                              uint32_t flags);
     Result<nixl_buffer> allocate(uint64_t bytes, uint32_t kind, int32_t device, uint32_t flags);
     Result<nixl_buffer> open_storage(FileOptions options);
+    Result<nixl_pool> create_pool(uint64_t bytes, uint32_t kind, int32_t device);
+    Result<nixl_buffer> allocate_from(nixl_pool pool, uint64_t bytes, uint64_t alignment);
     Result<void> flush(nixl_buffer buffer);
     Result<void> free(nixl_buffer buffer, int64_t timeout_ns);
     Result<std::vector<uint8_t>> export_buffer(nixl_buffer buffer);
@@ -120,6 +124,7 @@ class Context final : private Host {
     nixl_host_v1 host_table_;
     std::unique_ptr<BackendRegistry> registry_;
     std::unique_ptr<DeviceMemory> gpus_;
+    std::unique_ptr<Pools> pools_; // outlives the buffers that were cut from them
     std::unique_ptr<RegionTable> regions_;
     std::unique_ptr<Router> router_;
     std::unique_ptr<StagingPool> staging_;

@@ -98,6 +98,14 @@ std::string Context::memory_json() {
     json.object().key("buffers").value(buffers).key("memory_bytes").value(bytes);
     json.key("allocated_bytes").value(library_bytes);
     json.key("staging_blocks").value(internal).key("staging_bytes").value(staging_->bytes());
+    json.key("pools").array();
+    pools_->for_each([&](const PoolFigures& pool) {
+        json.object().key("kind").value(kind_name(pool.kind)).key("device").value(pool.device);
+        json.key("bytes").value(pool.bytes).key("used_bytes").value(pool.used_bytes);
+        json.key("peak_bytes").value(pool.peak_bytes).key("buffers").value(pool.buffers);
+        json.key("largest_free_bytes").value(pool.largest_free_bytes).end();
+    });
+    json.end();
     json.key("requests_in_flight").value(transfers_->in_flight()).end();
     return json.text();
 }

@@ -41,7 +41,7 @@ Result<Owner> owner_of(const CudaDriver& driver, uintptr_t address) {
 
 /// On a stream of its own, since the default one waits for the program's. The GPU's context is
 /// current.
-CuResult clear(const CudaDriver& driver, cuda::Address address, uint64_t bytes) {
+CuResult clear_now(const CudaDriver& driver, cuda::Address address, uint64_t bytes) {
     cuda::Stream stream = nullptr;
     CuResult result = driver.call.stream_create(&stream, cuda::STREAM_NON_BLOCKING, 0);
     if (result != CuResult::SUCCESS)
@@ -92,7 +92,7 @@ Result<uintptr_t> DeviceMemory::allocate(uint64_t bytes, uint32_t kind, int32_t*
     if (result == CuResult::OUT_OF_MEMORY)
         return out_of_memory(driver, bytes, *device);
     if (result == CuResult::SUCCESS) {
-        result = clear(driver, address, bytes);
+        result = clear_now(driver, address, bytes);
         if (result == CuResult::SUCCESS)
             return static_cast<uintptr_t>(address);
         (void)driver.call.memory_free(address);
@@ -111,6 +111,18 @@ void DeviceMemory::free(uintptr_t address, int32_t device) noexcept {
     const CudaDriver& driver = devices.value()->driver();
     const CudaScope scope(driver, context.value());
     (void)driver.call.memory_free(address);
+}
+
+Result<void> DeviceMemory::clear(uintptr_t address, uint64_t bytes, int32_t device) {
+    NIXL_ASSIGN_OR_RETURN(CudaDevices * devices, this->devices());
+    NIXL_ASSIGN_OR_RETURN(const cuda::Context context, devices->context(device));
+    const CudaScope scope(devices->driver(), context);
+    const CuResult result = scope.result == CuResult::SUCCESS
+                                ? clear_now(devices->driver(), address, bytes)
+                                : scope.result;
+    if (result == CuResult::SUCCESS)
+        return {};
+    return devices->driver().error(result, gpu_text(device) + ": clearing new memory");
 }
 
 Result<void> DeviceMemory::check(uintptr_t address, uint64_t bytes, uint32_t kind,
@@ -134,6 +146,11 @@ Result<void> DeviceMemory::check(uintptr_t address, uint64_t bytes, uint32_t kin
                          " from there on");
     *device = owner.device;
     return {};
+}
+
+bool DeviceMemory::any() noexcept {
+    const auto driver = cuda_driver(choice_);
+    return driver.ok() && driver.value()->devices != 0;
 }
 
 bool DeviceMemory::hides(uintptr_t address) noexcept {

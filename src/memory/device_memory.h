@@ -23,11 +23,16 @@ class DeviceMemory {
     /// UNSUPPORTED there is no driver.
     Result<uintptr_t> allocate(uint64_t bytes, uint32_t kind, int32_t* device);
     void free(uintptr_t address, int32_t device) noexcept;
+    /// Fills it with zeros.
+    Result<void> clear(uintptr_t address, uint64_t bytes, int32_t device);
 
     /// Fills in the device of a range that the program calls memory of this kind; where it gave
     /// one, it has to be that.
     /// Errors: INVALID_ARGUMENT it is other memory, of another GPU, or not all of one allocation.
     Result<void> check(uintptr_t address, uint64_t bytes, uint32_t kind, int32_t* device);
+
+    /// Whether there is a GPU to allocate on.
+    [[nodiscard]] bool any() noexcept;
 
     /// Whether this is memory that the CPU cannot touch.
     [[nodiscard]] bool hides(uintptr_t address) noexcept EXCLUDES(mutex_);

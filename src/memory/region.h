@@ -30,6 +30,9 @@ struct RegionClass {
     bool operator==(const RegionClass&) const = default;
 };
 
+class Allocator;
+class Pool;
+
 /// One slot of the table of regions.
 ///
 /// Threads: any thread for users and registrations; the description is immutable while the
@@ -116,14 +119,22 @@ class Region : public Slot {
     uint64_t file_offset = 0;
     nixl_peer peer{};
     nixl_peer_id peer_id = 0; ///< the number by which backends know the peer; 0: there is none
-    bool internal = false;    ///< staging of the library; not counted as a user's buffer
+    bool internal = false;    ///< the library's own; not counted as a user's buffer
+
+    Region* locked_twin = nullptr; ///< see RegionTable::locked_twin()
+
+    // Of a buffer that was cut out of a pool.
+    Region* whole = nullptr; ///< the pool's memory; its registrations serve both
+    Pool* pool = nullptr;
+    uint32_t extent = 0; ///< of the pool
 
     // What the library owns of it.
     Descriptor descriptor; ///< file, device or memfd
     Mapping mapping;
-    std::string path;    // allow(hot): the control path's
-    bool locked = false; ///< mlock() is to be undone
-    bool on_gpu = false; ///< the GPU's memory is to be given back
+    std::string path;                     // allow(hot): the control path's
+    bool locked = false;                  ///< mlock() is to be undone
+    bool on_gpu = false;                  ///< the GPU's memory is to be given back
+    const Allocator* allocator = nullptr; ///< the program's, to which the memory goes back
 
   private:
     static constexpr uint64_t USERS = 0x7fff'ffff;

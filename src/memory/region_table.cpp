@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "memory/region_table.h"
 
+#include <cstring>
+
 #include "base/checked.h"
+#include "memory/pools.h"
 #include "memory/storage_file.h"
 
 namespace nixl::core {
@@ -10,6 +13,11 @@ namespace {
 
 bool is_gpu_kind(uint32_t kind) noexcept {
     return kind == NIXL_KIND_DEVICE || kind == NIXL_KIND_MANAGED;
+}
+
+/// Whether a part of a pool uses the registration of the whole.
+bool shares_registration(const Region& region, const Backend& backend) noexcept {
+    return region.whole != nullptr && backend.table().export_region == nullptr;
 }
 
 } // namespace
@@ -79,13 +87,18 @@ Result<Region*> RegionTable::describe_memory(void* address, uint64_t bytes, uint
 }
 
 Result<nixl_buffer> RegionTable::allocate(uint64_t bytes, uint32_t kind, int32_t device,
-                                          uint32_t flags, bool internal) {
+                                          uint32_t flags, Use use) {
     if (kind != NIXL_KIND_HOST && kind != NIXL_KIND_PINNED && !is_gpu_kind(kind))
         return Error(Code::INVALID_ARGUMENT,
                      std::string("memory of kind ") + kind_name(kind) + " cannot be allocated");
     if (bytes == 0)
         return Error(Code::INVALID_ARGUMENT, "cannot allocate 0 bytes",
                      "ask for at least one byte");
+    if (use != Use::BACKEND) {
+        NIXL_ASSIGN_OR_RETURN(const Allocator* allocator, allocators_.serving(kind));
+        if (allocator != nullptr)
+            return allocate_from(*allocator, bytes, kind, device, flags, use != Use::USER);
+    }
     if (is_gpu_kind(kind))
         return allocate_on_gpu(bytes, kind, device, flags);
     if (bytes > static_cast<uint64_t>(INT64_MAX))
@@ -96,8 +109,35 @@ Result<nixl_buffer> RegionTable::allocate(uint64_t bytes, uint32_t kind, int32_t
     region->region_flags |= NIXL_REGION_LIBRARY;
     region->mapping = std::move(mapping);
     region->descriptor = std::move(memfd);
-    region->internal = internal;
+    region->internal = use != Use::USER;
     return publish(*region);
+}
+
+Result<nixl_buffer> RegionTable::allocate_from(const Allocator& allocator, uint64_t bytes,
+                                               uint32_t kind, int32_t device, uint32_t flags,
+                                               bool internal) {
+    NIXL_ASSIGN_OR_RETURN(void* address, allocator.allocate(bytes));
+    const auto number = reinterpret_cast<uintptr_t>(address);
+    const auto ready = [&]() -> Result<Region*> {
+        if (is_gpu_kind(kind)) {
+            NIXL_RETURN_IF_ERROR(gpus_.check(number, bytes, kind, &device));
+            NIXL_RETURN_IF_ERROR(gpus_.clear(number, bytes, device));
+        } else if (gpus_.hides(number)) {
+            return Error(Code::INVALID_ARGUMENT, "it gave device memory, not host memory",
+                         "say so with its kind (memory_type)");
+        } else {
+            std::memset(address, 0, bytes);
+        }
+        return describe_memory(address, bytes, kind, device, flags);
+    };
+    auto region = ready();
+    if (!region.ok()) {
+        allocator.free(address, bytes);
+        return std::move(region).error().within("allocator " + allocator.name());
+    }
+    region.value()->allocator = &allocator;
+    region.value()->internal = internal;
+    return publish(*region.value());
 }
 
 Result<nixl_buffer> RegionTable::allocate_on_gpu(uint64_t bytes, uint32_t kind, int32_t device,
@@ -127,6 +167,21 @@ Result<nixl_buffer> RegionTable::open_storage(const FileOptions& options) {
     return publish(*region);
 }
 
+Result<nixl_buffer> RegionTable::cut(const Cut& cut, uint64_t bytes) {
+    NIXL_ASSIGN_OR_RETURN(Region * region, take());
+    const Region& whole = *cut.whole;
+    region->kind_class = whole.kind_class;
+    region->class_number = whole.class_number;
+    region->flags = whole.flags;
+    region->region_flags = whole.region_flags & ~uint32_t{NIXL_REGION_LIBRARY}; // it has no memfd
+    region->memory_address = cut.address;
+    region->bytes = bytes;
+    region->whole = cut.whole;
+    region->pool = cut.pool;
+    region->extent = cut.extent;
+    return publish(*region);
+}
+
 Result<nixl_buffer>
 RegionTable::add_remote(const RegionClass& kind_class, uint64_t bytes, uint32_t flags,
                         nixl_peer peer, nixl_peer_id peer_id,
@@ -146,6 +201,12 @@ Result<void> RegionTable::ensure_registered(Region& region, Backend& backend, bo
     *hit = region.registered(backend.number);
     if (*hit)
         return {};
+    if (shares_registration(region, backend)) {
+        NIXL_RETURN_IF_ERROR(ensure_registered(*region.whole, backend, hit));
+        const MutexLock lock(registering_);
+        region.set_registration(backend.number, region.whole->registration(backend.number));
+        return {};
+    }
     if (region.kind_class.remote())
         return Error(Code::UNSUPPORTED, "the peer's buffer was not exported for " + backend.name());
     nixl_region_desc desc{};
@@ -165,6 +226,18 @@ Result<void> RegionTable::ensure_registered(Region& region, Backend& backend, bo
     return {};
 }
 
+Result<Region*> RegionTable::locked_twin(Region& region) {
+    const MutexLock lock(registering_);
+    if (region.locked_twin == nullptr) {
+        NIXL_ASSIGN_OR_RETURN(Region * twin, describe_memory(region.base(), region.bytes,
+                                                             NIXL_KIND_PINNED, -1, region.flags));
+        twin->internal = true;
+        publish(*twin);
+        region.locked_twin = twin;
+    }
+    return region.locked_twin;
+}
+
 Result<void> RegionTable::release(nixl_buffer buffer, const std::function<void()>& settle) {
     const auto busy = [](uint32_t users) {
         return Error(Code::BUSY,
@@ -182,10 +255,16 @@ Result<void> RegionTable::release(nixl_buffer buffer, const std::function<void()
         region->stop_closing();
         return busy(users);
     }
-    SlotMap<Region>::retire(*region);
-    take_apart(*region);
-    slots_.give(*region);
+    if (region->locked_twin != nullptr)
+        end(*region->locked_twin);
+    end(*region);
     return {};
+}
+
+void RegionTable::end(Region& region) noexcept {
+    SlotMap<Region>::retire(region);
+    take_apart(region);
+    slots_.give(region);
 }
 
 void RegionTable::take_apart(Region& region) noexcept {
@@ -193,7 +272,8 @@ void RegionTable::take_apart(Region& region) noexcept {
     for (const auto& backend : registry_.backends()) {
         if (!region.registered(backend->number))
             continue;
-        backend->detach(region.registration(backend->number));
+        if (!shares_registration(region, *backend))
+            backend->detach(region.registration(backend->number));
         region.clear_registration(backend->number);
     }
     if (region.locked)
@@ -202,6 +282,9 @@ void RegionTable::take_apart(Region& region) noexcept {
     if (region.on_gpu)
         gpus_.free(region.memory_address, region.kind_class.device);
     region.on_gpu = false;
+    if (region.allocator != nullptr)
+        region.allocator->free(reinterpret_cast<void*>(region.memory_address), region.bytes);
+    region.allocator = nullptr;
     region.mapping = Mapping();
     region.descriptor.reset();
     region.path.clear();
@@ -210,16 +293,25 @@ void RegionTable::take_apart(Region& region) noexcept {
     region.memory_address = 0;
     region.bytes = region.file_offset = 0;
     region.internal = false;
+    region.locked_twin = nullptr;
+    if (region.pool != nullptr)
+        region.pool->give(region.extent);
+    region.pool = nullptr;
+    region.whole = nullptr;
     region.peer = {};
     region.peer_id = 0;
 }
 
 void RegionTable::quarantine(Region& region) noexcept {
+    for (Region* same_pages : {region.whole, region.locked_twin})
+        if (same_pages != nullptr)
+            quarantine(*same_pages);
     region.close_word();
     for (uint32_t i = 0; i < MAX_BACKENDS; ++i)
         region.clear_registration(i);
     region.mapping.abandon();
     region.locked = region.on_gpu = false;
+    region.allocator = nullptr;
     // Not closed either: its number could be reused under the operation.
     (void)region.descriptor.release();
 }

@@ -6,6 +6,7 @@
 #include <functional>
 #include <string>
 
+#include "memory/allocators.h"
 #include "memory/device_memory.h"
 #include "memory/locked_pages.h"
 #include "memory/region.h"
@@ -20,6 +21,14 @@ struct FileOptions {
     uint32_t flags = 0; ///< NIXL_BUFFER_*
 };
 
+/// A part of a pool's memory that is taken, and how to give it back.
+struct Cut {
+    Region* whole = nullptr;
+    Pool* pool = nullptr;
+    uint32_t extent = 0;
+    uintptr_t address = 0;
+};
+
 /// Threads: any thread.
 class RegionTable {
   public:
@@ -31,9 +40,16 @@ class RegionTable {
 
     Result<nixl_buffer> wrap(void* address, uint64_t bytes, uint32_t kind, int32_t device,
                              uint32_t flags);
+    /// Whom new memory is for. Backends may ask on threads on which the program's allocators must
+    /// not run.
+    enum class Use { USER, STAGING, BACKEND };
     Result<nixl_buffer> allocate(uint64_t bytes, uint32_t kind, int32_t device, uint32_t flags,
-                                 bool internal = false);
+                                 Use use = Use::USER);
+    [[nodiscard]] Allocators& allocators() noexcept { return allocators_; }
     Result<nixl_buffer> open_storage(const FileOptions& options);
+    /// A part of a region that lives longer, given back to its pool when it is released. It has
+    /// registrations of its own with transports alone: peers would get the whole.
+    Result<nixl_buffer> cut(const Cut& cut, uint64_t bytes);
     /// An imported region of a peer with its registrations, which it owns from here on when OK.
     Result<nixl_buffer> add_remote(const RegionClass& kind_class, uint64_t bytes, uint32_t flags,
                                    nixl_peer peer, nixl_peer_id peer_id,
@@ -45,6 +61,9 @@ class RegionTable {
 
     /// Registers the region with the backend unless it is already. `hit` tells which.
     Result<void> ensure_registered(Region& region, Backend& backend, bool* hit);
+
+    /// The same memory as PINNED, as zero-copy paths need it; goes with the region.
+    Result<Region*> locked_twin(Region& region) EXCLUDES(registering_);
 
     /// Frees a region that nothing uses. BUSY otherwise, and it stays as it was. `settle` returns
     /// when the turns of lanes that were going on are over; see Region::usable().
@@ -69,13 +88,18 @@ class RegionTable {
     /// Takes a slot and fills it; nobody sees it before publish().
     Result<Region*> describe_memory(void* address, uint64_t bytes, uint32_t kind, int32_t device,
                                     uint32_t flags);
+    /// Out of an allocator of the program.
+    Result<nixl_buffer> allocate_from(const Allocator& allocator, uint64_t bytes, uint32_t kind,
+                                      int32_t device, uint32_t flags, bool internal);
     Result<nixl_buffer> allocate_on_gpu(uint64_t bytes, uint32_t kind, int32_t device,
                                         uint32_t flags);
     nixl_buffer publish(Region& region) noexcept;
     void take_apart(Region& region) noexcept;
+    void end(Region& region) noexcept; ///< ... and gives its slot back
 
     const BackendRegistry& registry_;
     DeviceMemory& gpus_;
+    Allocators allocators_;
     SlotMap<Region> slots_;
     LockedPages locked_;
     Mutex registering_; // one registration at a time per context; attach() itself may block

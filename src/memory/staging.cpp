@@ -21,6 +21,11 @@ nixl_buffer handle_of(const Region& region) noexcept {
 } // namespace
 
 Result<Region*> StagingPool::take(uint64_t wanted, uint32_t kind, bool* hit) {
+    return take_for(RegionTable::Use::STAGING, wanted, kind, hit);
+}
+
+Result<Region*> StagingPool::take_for(RegionTable::Use use, uint64_t wanted, uint32_t kind,
+                                      bool* hit) {
     const uint64_t bytes = in_pages(wanted);
     *hit = false;
     for (bool evicted = false;; evicted = true) {
@@ -52,7 +57,7 @@ Result<Region*> StagingPool::take(uint64_t wanted, uint32_t kind, bool* hit) {
         }
         evict(bytes);
     }
-    auto made = regions_.allocate(bytes, kind, -1, 0, true);
+    auto made = regions_.allocate(bytes, kind, -1, 0, use);
     if (!made.ok()) {
         const MutexLock lock(mutex_);
         bytes_ -= bytes;
@@ -115,7 +120,7 @@ uint64_t StagingPool::release(const std::vector<Block>& blocks) {
 
 void* StagingPool::take_memory(uint64_t bytes, uint32_t kind) {
     bool hit = false;
-    auto region = take(bytes, kind, &hit);
+    auto region = take_for(RegionTable::Use::BACKEND, bytes, kind, &hit);
     if (!region.ok())
         return nullptr;
     void* address = region.value()->base();

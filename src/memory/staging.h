@@ -38,6 +38,8 @@ class StagingPool {
   private:
     using Block = std::pair<const std::pair<uint64_t, uint32_t>, nixl_buffer>; // bytes and kind
 
+    Result<Region*> take_for(RegionTable::Use use, uint64_t bytes, uint32_t kind, bool* hit)
+        EXCLUDES(mutex_);
     void evict(uint64_t wanted) EXCLUDES(mutex_);
     /// Frees blocks that are in no table any more; returns their bytes.
     uint64_t release(const std::vector<Block>& blocks) EXCLUDES(mutex_);

@@ -107,6 +107,18 @@ uint64_t Transfers::user_element(const Request& request) const noexcept {
            (request.view.runs[at.run].bytes < request.piece_bytes ? at.in_run : 0);
 }
 
+std::string Transfers::place_text(const Request& request) const {
+    if (!request.whole)
+        return "element " + std::to_string(user_element(request));
+    const RunPosition at = find_element(request.view, request.first_bad);
+    const nixl_run& first = request.view.runs[0];
+    const nixl_run piece = element_of(request.view.runs[at.run], at.in_run, 0);
+    return "piece " + std::to_string(request.first_bad) + " of " +
+           std::to_string(request.view.elements) + ", bytes " +
+           std::to_string(piece.source_offset - first.source_offset) + " to " +
+           std::to_string(piece.source_offset - first.source_offset + piece.bytes - 1);
+}
+
 Error Transfers::error_of(const Request& request) const {
     const RequestState state = request.load();
     const Route& route = *request.route;
@@ -130,9 +142,8 @@ Error Transfers::error_of(const Request& request) const {
     if (state.status == Code::DISCONNECTED)
         error.scope = Scope::PEER;
     if (request.first_bad != UINT64_MAX)
-        text += " (element " + std::to_string(user_element(request)) + ", leg " +
-                std::to_string(request.bad_leg + 1) + " of " + std::to_string(route.leg_count) +
-                ")";
+        text += " (" + place_text(request) + ", leg " + std::to_string(request.bad_leg + 1) +
+                " of " + std::to_string(route.leg_count) + ")";
     error.message = std::move(text);
     return error;
 }

@@ -115,9 +115,10 @@ void Lane::retry_short(Flight& flight, uint64_t element, const nixl_completion& 
         request.bytes_done += done.bytes;
     else
         request.staged_bytes += done.bytes;
-    if (request.stopped)
+    // One further on may have been the first to find that the other end has no more.
+    if (request.stopped && request.error != Code::SHORT_TRANSFER)
         return;
-    if (done.bytes == 0) { // the other end has no more
+    if (done.bytes == 0 || request.stopped) {
         fail(request, Code::SHORT_TRANSFER, done.detail, flight.base_element + element, flight.leg);
         return;
     }
@@ -150,7 +151,10 @@ void Lane::retry_short(Flight& flight, uint64_t element, const nixl_completion& 
 void Lane::fail(Request& request, Code code, int32_t detail, uint64_t element,
                 uint32_t leg) noexcept {
     request.stopped = true;
-    if (request.error != Code::OK || (request.cancelled && code == Code::CANCELLED))
+    if (request.cancelled && code == Code::CANCELLED)
+        return;
+    // The first error counts; where several elements have it, the lowest of them.
+    if (request.error != Code::OK && (request.error != code || element >= request.first_bad))
         return;
     request.error = code;
     request.detail = detail;

@@ -51,6 +51,7 @@ Result<Request*> Transfers::take_slot() {
     request->direct.request = request;
     request->runs_borrowed = request->whole = false;
     request->view = {};
+    request->pieces = {};
     request->engine.store(nullptr, std::memory_order_relaxed);
     request->forget_post();
     return request;
@@ -64,11 +65,15 @@ Result<Region*> Transfers::live_region(nixl_buffer buffer, const char* side) {
     return region;
 }
 
-Result<nixl_region> Transfers::register_end(Region& region, Backend& backend) {
+Result<nixl_region> Transfers::register_end(Region& region, Backend& backend, bool locked) {
+    Region* end = &region;
+    if (locked) {
+        NIXL_ASSIGN_OR_RETURN(end, regions_.locked_twin(region));
+    }
     bool hit = false;
-    NIXL_RETURN_IF_ERROR(regions_.ensure_registered(region, backend, &hit));
+    NIXL_RETURN_IF_ERROR(regions_.ensure_registered(*end, backend, &hit));
     telemetry_.registration(hit);
-    return nixl_region{region.registration(backend.number), region.base()};
+    return nixl_region{end->registration(backend.number), end->base()};
 }
 
 Result<void> Transfers::check_route(const Route& route) const {
@@ -114,12 +119,36 @@ Result<void> Transfers::hold_regions(Request& request, std::span<const nixl_buff
     return {};
 }
 
+Result<void> Transfers::avoid_staging(Request& request, uint64_t bytes,
+                                      std::array<bool, 2>* locks) {
+    std::array<uint32_t, 2> classes{};
+    NIXL_ASSIGN_OR_RETURN(const uint32_t pinned, router_.intern({NIXL_KIND_PINNED, -1, 0}));
+    std::array<bool, 2> wanted{};
+    for (size_t end = 0; end < 2; ++end) {
+        const Region& region = *request.uses()[end].region;
+        wanted[end] = region.kind_class == RegionClass{NIXL_KIND_HOST, -1, 0};
+        classes[end] = wanted[end] ? pinned : region.class_number;
+    }
+    const auto direct = router_.find(classes[0], classes[1], bytes);
+    if (!direct.ok() || !direct.value()->direct())
+        return {};
+    request.route = direct.value();
+    *locks = wanted;
+    if (log_first_time("zero_copy locks pages"))
+        NIXL_LOG(WARN, "zero_copy: pageable memory is page-locked for transfers, until its buffer "
+                       "is freed; wrap it with pinned=True (HOST_PINNED) to do that once");
+    return {};
+}
+
 Result<void> Transfers::bind(Request& request, std::span<const nixl_buffer> sources,
                              std::span<const nixl_buffer> targets, uint64_t bytes) {
     NIXL_RETURN_IF_ERROR(hold_regions(request, sources, targets));
     const auto uses = request.uses();
+    std::array<bool, 2> locks{};
     NIXL_ASSIGN_OR_RETURN(request.route, router_.find(uses[0].region->class_number,
                                                       uses[1].region->class_number, bytes));
+    if (!request.route->direct() && zero_copy_.load(std::memory_order_relaxed))
+        NIXL_RETURN_IF_ERROR(avoid_staging(request, bytes, &locks));
     const Route& route = *request.route;
     NIXL_RETURN_IF_ERROR(check_route(route));
     request.pair_count = static_cast<uint32_t>(sources.size());
@@ -139,15 +168,17 @@ Result<void> Transfers::bind(Request& request, std::span<const nixl_buffer> sour
             return Error(Code::UNSUPPORTED,
                          "one request mixes buffers of different kinds, devices or peers",
                          "make one request per pair of kinds, devices and peers");
-        NIXL_ASSIGN_OR_RETURN(pairs[i].source, register_end(source, *route.legs[0].backend));
-        NIXL_ASSIGN_OR_RETURN(pairs[i].target,
-                              register_end(target, *route.legs[route.leg_count - 1].backend));
+        NIXL_ASSIGN_OR_RETURN(pairs[i].source,
+                              register_end(source, *route.legs[0].backend, locks[0]));
+        NIXL_ASSIGN_OR_RETURN(
+            pairs[i].target,
+            register_end(target, *route.legs[route.leg_count - 1].backend, locks[1]));
     }
     return {};
 }
 
 void Transfers::set_one_range(Request& request, const RangeSpec& spec) {
-    const uint64_t longest = element_limit(*request.route, spec.bytes);
+    const uint64_t longest = element_limit(request, spec.bytes);
     nixl_run* runs = request.inline_runs.data();
     const nixl_run whole{spec.source_offset, spec.target_offset, spec.bytes, 0, 0, 1, 0, 0};
     if (longest == 0 || spec.bytes <= longest) {
@@ -179,23 +210,25 @@ void Transfers::set_one_range(Request& request, const RangeSpec& spec) {
 /// Where none is set: large enough for the rate of links and disks, and enough of them to overlap.
 /// 2 x H200, 1 GiB of pageable memory through page-locked: 25 GB/s in pieces of 1 MiB, 51 of 4.
 /// Powers of two, so that staging memory is found again, and no more than the pool has room for.
-uint64_t Transfers::chunk_for(uint64_t bytes) const {
+uint64_t Transfers::chunk_for(uint64_t bytes, const Pieces& pieces) const {
     constexpr uint64_t LEAST = 256u << 10, MOST = 4u << 20, PIECES = 16;
-    const uint64_t set = chunk_bytes_.load(std::memory_order_relaxed);
+    const uint64_t set =
+        pieces.chunk_bytes != 0 ? pieces.chunk_bytes : chunk_bytes_.load(std::memory_order_relaxed);
     if (set != 0)
         return set;
     uint64_t chunk = MOST;
-    const uint64_t chunks = chunks_.load(std::memory_order_relaxed);
+    const uint64_t chunks = stages_for(pieces);
     while (chunk > LEAST &&
            (chunk > bytes / PIECES || !staging_.fits(chunk * chunks, MAX_LEGS - 1)))
         chunk /= 2;
     return chunk;
 }
 
-uint64_t Transfers::element_limit(const Route& route, uint64_t bytes) const {
+uint64_t Transfers::element_limit(const Request& request, uint64_t bytes) const {
+    const Route& route = *request.route;
     if (route.direct())
         return route.max_element_bytes;
-    const uint64_t chunk = chunk_for(bytes);
+    const uint64_t chunk = chunk_for(bytes, request.pieces);
     return route.max_element_bytes == 0 ? chunk : std::min(route.max_element_bytes, chunk);
 }
 
@@ -203,13 +236,13 @@ Result<Request*> Transfers::publish(Request& request) {
     if (!request.route->direct() && (request.view.elements != 0 || request.lists != nullptr)) {
         // At least as long as the longest element: chunk_size may have changed since it was cut.
         constexpr uint64_t USUAL_POST = 16u << 20; // by index, out of lists of any size
-        uint64_t longest = chunk_for(request.lists != nullptr ? USUAL_POST : request.view.bytes);
+        uint64_t longest =
+            chunk_for(request.lists != nullptr ? USUAL_POST : request.view.bytes, request.pieces);
         for (uint64_t i = 0; i < request.view.run_count; ++i)
             longest = std::max(longest, request.view.runs[i].bytes);
         if (request.lists != nullptr)
             longest = std::max(longest, request.lists->longest());
-        request.pipeline =
-            std::make_unique<Pipeline>(request, longest, chunks_.load(std::memory_order_relaxed));
+        request.pipeline = std::make_unique<Pipeline>(request, longest, stages_for(request.pieces));
     }
     aim_at_data(request);
     aim_at_lists(request, nullptr, nullptr);
@@ -221,6 +254,7 @@ Result<Request*> Transfers::publish(Request& request) {
 Result<Request*> Transfers::create_range(const RangeSpec& spec) {
     NIXL_ASSIGN_OR_RETURN(Request * request, take_slot());
     SlotGuard guard(*this, *request);
+    request->pieces = spec.pieces;
     NIXL_RETURN_IF_ERROR(
         bind(*request, std::span(&spec.source, 1), std::span(&spec.target, 1), spec.bytes));
     const Region& source = *request->inline_uses[0].region;
@@ -264,7 +298,7 @@ Result<void> Transfers::set_runs(Request& request, RunsSpec&& spec) {
                             check.bad_source ? sizes[bad.pair].source_bytes
                                              : sizes[bad.pair].target_bytes);
     }
-    const uint64_t longest = element_limit(*request.route, check.bytes);
+    const uint64_t longest = element_limit(request, check.bytes);
     if (longest != 0 && check.longest > longest) {
         if (!split_long_elements(spec.runs, longest, request.owned_runs, request.origins))
             return Error(Code::UNSUPPORTED,

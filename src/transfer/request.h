@@ -79,6 +79,13 @@ struct RegionUse {
     uint32_t generation = 0;
 };
 
+/// How a transfer over several legs is cut, and how many pieces are in flight; 0: as the settings
+/// say.
+struct Pieces {
+    uint64_t chunk_bytes = 0;
+    uint32_t stages = 0;
+};
+
 /// Who owns the request now. One word with the visible status, so that both change at once.
 enum class Phase : uint8_t {
     FREE,
@@ -141,6 +148,7 @@ struct Request : Slot {
 
     // Prepared.
     const Route* route = nullptr;
+    Pieces pieces;
     uint32_t pair_count = 0;
     bool runs_borrowed = false;
     bool holds_regions = false; ///< while it is made, as nobody may take them apart meanwhile

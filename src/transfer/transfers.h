@@ -42,6 +42,7 @@ class Transfers {
     struct RangeSpec {
         nixl_buffer source, target;
         uint64_t source_offset, target_offset, bytes;
+        Pieces pieces = {};
     };
     Result<Request*> create_range(const RangeSpec& spec);
     struct RunsSpec {
@@ -121,8 +122,11 @@ class Transfers {
 
     /// Chunks and policy; the other limits are fixed.
     void set_limits(const TransferLimits& limits) noexcept;
-    /// Bytes of one piece of a transfer that is split.
-    [[nodiscard]] uint64_t chunk_for(uint64_t bytes) const;
+    /// Bytes of one piece of a transfer that is split, and how many of them are in flight.
+    [[nodiscard]] uint64_t chunk_for(uint64_t bytes, const Pieces& pieces = {}) const;
+    [[nodiscard]] uint32_t stages_for(const Pieces& pieces) const noexcept {
+        return pieces.stages != 0 ? pieces.stages : chunks_.load(std::memory_order_relaxed);
+    }
     [[nodiscard]] TransferLimits limits() const noexcept;
 
     // ---- For lanes and pipelines --------------------------------------------------------------
@@ -164,7 +168,8 @@ class Transfers {
     Result<void> bind(Request& request, std::span<const nixl_buffer> sources,
                       std::span<const nixl_buffer> targets, uint64_t bytes);
     Result<Region*> live_region(nixl_buffer buffer, const char* side);
-    Result<nixl_region> register_end(Region& region, Backend& backend);
+    /// `locked`: as page-locked memory, see zero_copy.
+    Result<nixl_region> register_end(Region& region, Backend& backend, bool locked = false);
     Result<void> check_route(const Route& route) const;
     static Result<void> check_policy(const Route& route, PathPolicy policy);
     Result<void> bind_lists(Request& request, const List& source, const List& target);
@@ -180,7 +185,12 @@ class Transfers {
     class SlotGuard;
     Result<Request*> publish(Request& request);
     /// What elements of a transfer of so many bytes are cut to; 0: they are not.
-    [[nodiscard]] uint64_t element_limit(const Route& route, uint64_t bytes) const;
+    /// For zero_copy: a direct route instead of the request's where page-locking pageable ends
+    /// gives one, and which ends those are.
+    Result<void> avoid_staging(Request& request, uint64_t bytes, std::array<bool, 2>* locks);
+    /// Where the first element that failed lies, for people.
+    [[nodiscard]] std::string place_text(const Request& request) const;
+    [[nodiscard]] uint64_t element_limit(const Request& request, uint64_t bytes) const;
     void set_one_range(Request& request, const RangeSpec& spec);
 
     /// Runs `work` in a turn of the lane that the request is in flight on. False: it is not.

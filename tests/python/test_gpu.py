@@ -103,6 +103,31 @@ print(nixl.Buffer.allocate_device(size=100).size)
             self.assertIn(part, lines[0])
         self.assertEqual(lines[1], "100")
 
+    def test_zero_copy_pins_what_is_pageable(self):
+        """Proves: S-069 S-115 C-30"""
+        done = child(PROLOGUE + """
+gpu = nixl.Buffer.allocate_device(size=len(data))
+nixl.telemetry.enable()
+nixl.transfer(src=data, dst=gpu)
+print(nixl.telemetry.get_metrics()["staged_bytes"] == len(data))
+nixl.telemetry.reset()
+nixl.configure(zero_copy=True)
+for _ in range(3):
+    print(nixl.transfer(src=data, dst=gpu).path, nixl.transfer(src=gpu, dst=back).path)
+pinned = nixl.Buffer.from_host(data, pinned=True)
+print(nixl.transfer(src=pinned, dst=gpu).path, nixl.transfer(src=bytes(data), dst=gpu).path)
+print(back == data, nixl.telemetry.get_metrics()["staged_bytes"])
+buffer = nixl.Buffer.from_host(data)
+nixl.transfer(src=buffer, dst=gpu)
+buffer.free()
+pinned.free()
+data += b"x"  # nothing holds it any more
+""", env={"NIXL_SIM_GPUS": "1"})
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.stdout.splitlines(),
+                         ["True"] + ["cuda cuda"] * 4 + ["True 0"])
+        self.assertEqual(done.stderr.count("page-locked for transfers"), 1, done.stderr)
+
     def test_gpu_that_is_not_there(self):
         """Proves: S-063 S-076"""
         lines = self.run_code("""

@@ -11,6 +11,7 @@ package starts no thread and opens nothing; the first use does.
 """
 
 from . import distributed, telemetry
+from ._allocators import Allocator, register_allocator
 from ._blocks import BlockBackend
 from ._buffer import Buffer
 from ._enums import Backend, TransferStatus
@@ -21,10 +22,12 @@ from ._errors import (
     StaleError, TransferError, TransferTimeout, UnsupportedError)
 from ._files import FileBackend, FileObject
 from ._handle import Path, Transfer
-from ._later import Allocator, MemoryPool, Pipeline, S3Backend, register_allocator
+from ._later import S3Backend
 from ._library import functions as _functions
 from ._machine import (
     gc, get_audit_log, get_capabilities, get_device_count, get_free_memory, get_total_memory)
+from ._pipeline import Pipeline
+from ._pool import MemoryPool
 from ._prepared import Prepared, prepare
 from ._runtime import finalize, initialize
 from ._settings import Setting, configure, configure_backend, get_config

@@ -3,17 +3,17 @@
 
 import ctypes
 
-from . import _arrays, _errors, _runtime
+from . import _allocators, _arrays, _errors, _runtime
 from ._library import BufferDescription, functions
 from ._registration import Registration, in_flight, retry_parked
 
 HOST, PINNED, DEVICE, MANAGED, FILE, BLOCK = 1, 2, 3, 4, 5, 6
 READ_ONLY, PIN = 1, 32
-_KIND_NAMES = {HOST: "host", PINNED: "pinned", DEVICE: "device", MANAGED: "managed", FILE: "file",
-               BLOCK: "block"}
+KIND_NAMES = {HOST: "host", PINNED: "pinned", DEVICE: "device", MANAGED: "managed", FILE: "file",
+              BLOCK: "block"}
 _SECOND_NS = 1000000000
 
-def _checked_size(size):
+def checked_size(size):
     if isinstance(size, bool) or not hasattr(size, "__index__"):
         raise TypeError("size is a whole number of bytes, not a %s" % type(size).__name__)
     size = size.__index__()
@@ -129,11 +129,11 @@ class Buffer:
         if size is None:
             from . import _settings
             size = _settings.setting("buffer_size")
-        size = _checked_size(size)
+        size = checked_size(size)
         if in_flight:
             retry_parked()
         handle = ctypes.c_uint64()
-        _errors.check(functions["buffer_allocate"](
+        _allocators.check(functions["buffer_allocate"](
             context, size, kind, device, 0, ctypes.byref(handle)))
         description = BufferDescription(struct_size=ctypes.sizeof(BufferDescription))
         _errors.check(functions["buffer_describe"](context, handle, ctypes.byref(description)))
@@ -228,7 +228,7 @@ class Buffer:
             raise _errors.StaleError("the buffer was freed")
         if self._kind not in (HOST, PINNED, MANAGED):
             raise _errors.UnsupportedError(
-                "%s memory cannot be read by the CPU" % _KIND_NAMES.get(self._kind, "this"),
+                "%s memory cannot be read by the CPU" % KIND_NAMES.get(self._kind, "this"),
                 hint="transfer it to host memory first")
         self._describe()  # raises when the library was finalized and its memory is gone
 
@@ -352,7 +352,7 @@ class Buffer:
     def __repr__(self):
         if not self._handle:
             return "<nixl.Buffer freed, was %s>" % size_text(self._size)
-        where = self.device if self._device >= 0 else _KIND_NAMES.get(self._kind, "?")
+        where = self.device if self._device >= 0 else KIND_NAMES.get(self._kind, "?")
         kind = " %s %s" % (self._layout.dtype, self._layout.shape) if self._layout else ""
         return "<nixl.Buffer %s %s%s%s>" % (
             size_text(self._size), where, kind, " read-only" if self._read_only else "")

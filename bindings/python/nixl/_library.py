@@ -35,6 +35,25 @@ class BufferDescription(ctypes.Structure):
     ]
 
 
+class PoolDescription(ctypes.Structure):
+    _fields_ = [("struct_size", c_uint32), ("kind", c_uint32), ("device", c_int32),
+                ("buffers", c_uint32)] + [
+        (name, c_uint64) for name in (
+            "bytes", "used_bytes", "peak_bytes", "largest_free_bytes", "allocations", "refusals")
+    ]
+
+
+class AllocatorTable(ctypes.Structure):
+    ALLOCATE = ctypes.CFUNCTYPE(c_void_p, c_void_p, c_uint64)
+    FREE = ctypes.CFUNCTYPE(None, c_void_p, c_void_p, c_uint64)
+    _fields_ = [("struct_size", c_uint32), ("kind", c_uint32), ("user", c_void_p),
+                ("allocate", ALLOCATE), ("free", FREE), ("release", c_void_p)]
+
+
+class PipelineOptions(ctypes.Structure):
+    _fields_ = [("struct_size", c_uint32), ("stages", c_uint32), ("chunk_bytes", c_uint64)]
+
+
 class PostOptions(ctypes.Structure):
     _fields_ = [
         ("struct_size", c_uint32), ("flags", c_uint32), ("opcode", c_uint32),
@@ -66,7 +85,7 @@ LOG = ctypes.CFUNCTYPE(None, c_void_p, c_int, c_char_p, c_int, c_char_p)
 
 _TEXT = [c_char_p, c_size_t, POINTER(c_size_t)]
 _HANDLE = POINTER(c_uint64)
-# Name: result, arguments. A context, buffer, list, request or queue is a c_uint64.
+# Name: result, arguments. A context, buffer, pool, list, request or queue is a c_uint64.
 _PROTOTYPES = {
     "version": (c_char_p, []),
     "status_name": (c_char_p, [c_int32]),
@@ -86,10 +105,19 @@ _PROTOTYPES = {
     "buffer_flush": (c_int32, [c_uint64, c_uint64]),
     "buffer_free": (c_int32, [c_uint64, c_uint64, c_int64]),
     "buffer_describe": (c_int32, [c_uint64, c_uint64, POINTER(BufferDescription)]),
+    "allocator_register": (c_int32, [c_uint64, c_char_p, POINTER(AllocatorTable)]),
+    "pool_create": (c_int32, [c_uint64, c_uint64, c_uint32, c_int32, _HANDLE]),
+    "pool_allocate": (
+        c_int32,
+        [c_uint64, c_uint64, c_uint64, c_uint64, _HANDLE, POINTER(BufferDescription)]),
+    "pool_describe": (c_int32, [c_uint64, c_uint64, POINTER(PoolDescription)]),
+    "pool_free": (c_int32, [c_uint64, c_uint64]),
     "list_create": (
         c_int32, [c_uint64, _HANDLE, c_uint32, c_void_p, c_uint64, _HANDLE]),
     "list_release": (c_int32, [c_uint64, c_uint64]),
     "request_create": (c_int32, [c_uint64, c_uint64, c_uint64, _HANDLE]),
+    "request_create_pipelined": (
+        c_int32, [c_uint64, c_uint64, c_uint64, POINTER(PipelineOptions), _HANDLE]),
     "request_create_range": (
         c_int32, [c_uint64, c_uint64, c_uint64, c_uint64, c_uint64, c_uint64, _HANDLE]),
     "request_create_rows": (

@@ -16,6 +16,7 @@ _foreign = set()  # contexts of the process that this one was forked from
 _closing_waits_for_views = False
 _registered = False
 _telemetry = None  # asked for before the context was open
+allocators = {}  # by name: (allocator, table of the C ABI); every context gets them
 pending = {}  # settings given to configure() before the context was open
 at_fork = []  # functions that forget what belongs to threads of the parent
 before_close = []  # functions that settle what would not survive the close; see _finalize()
@@ -46,9 +47,11 @@ def setting_array(settings):
     """The C form of a dict of settings."""
     items = [(name, text_of(name, value)) for name, value in settings.items()]
     for name, value in items:
-        if name == "allocator" and value != "default":
+        if name == "allocator" and value != "default" and value not in allocators:
             raise _errors.NotFoundError(
-                "there is no allocator %r" % value, hint="known is 'default'")
+                "there is no allocator %r" % value,
+                hint="register_allocator() it first; known are " + ", ".join(
+                    ["default"] + list(allocators)))
     array = (Setting * max(1, len(items)))()
     for row, (name, value) in zip(array, items):
         row.name = name.encode()
@@ -96,12 +99,26 @@ def _open(settings):
 
 def _after_open():
     global _registered
+    for name, (_allocator, table) in allocators.items():
+        _tell_allocator(name, table)
     if _telemetry is not None:
         _errors.check(functions["telemetry_enable"](_context, int(_telemetry)))
     if not _registered:
         import atexit
         atexit.register(_at_exit)
         _registered = True
+
+
+def _tell_allocator(name, table):
+    _errors.check(functions["allocator_register"](_context, name.encode(), ctypes.byref(table)))
+
+
+def add_allocator(name, allocator, table):
+    """For the context that is open, and for those to come. Keeps both alive."""
+    with _lock:
+        if _context:
+            _tell_allocator(name, table)
+        allocators[name] = allocator, table
 
 
 def initialize(backend=None, enable_gpu=None, log_level=None, **settings):

@@ -110,13 +110,15 @@ def options_of(deadline, stream, path_policy):
     return options
 
 
-def _make(src, dst):
+def _make(src, dst, pipeline):
     """A request over two Buffers that is not posted yet."""
+    create, more = functions["request_create"], ()
+    if pipeline is not None:
+        create, more = functions["request_create_pipelined"], (ctypes.byref(pipeline),)
     request = ctypes.c_uint64()
     room = Room()
     while True:
-        status = functions["request_create"](
-            src._context, src._handle, dst._handle, ctypes.byref(request))
+        status = create(src._context, src._handle, dst._handle, *more, ctypes.byref(request))
         if status != _errors.AGAIN or not room.made():
             break
     if status:
@@ -124,8 +126,8 @@ def _make(src, dst):
     return request.value
 
 
-def _start_with_options(src, dst, options, callback):
-    request = _make(src, dst)
+def start_with_options(src, dst, options, callback, pipeline=None):
+    request = _make(src, dst, pipeline)
     result = OwnTransfer(src._context, request, (src, dst), None)
     try:
         prepare_target(dst)
@@ -213,7 +215,12 @@ def transfer(src, dst, *, deadline=None, stream=None, path_policy=None):
         else:
             raise refused(src, dst, _errors.last(request[0]))
     else:
-        result = _start_with_options(src, dst, options_of(deadline, stream, path_policy), None)
+        result = start_with_options(src, dst, options_of(deadline, stream, path_policy), None)
+    return end_of_wait(result, src, dst)
+
+
+def end_of_wait(result, src, dst):
+    """Waits for a transfer as blocking calls do, and returns or raises as they do."""
     try:
         result.wait()
     except BaseException:  # Ctrl-C: nobody will want the bytes
@@ -245,7 +252,7 @@ def transfer_async(src, dst, *, deadline=None, stream=None, path_policy=None, ca
             src.__class__ is Buffer and dst.__class__ is Buffer):
         result = _started(src, dst, _start)
     else:
-        result = _start_with_options(src, dst, options_of(deadline, stream, path_policy), callback)
+        result = start_with_options(src, dst, options_of(deadline, stream, path_policy), callback)
     carry_layout(src, dst)
     return result
 

@@ -68,10 +68,10 @@ TEST_F(ContextTest, SettingsThatNothingReads_areToldOnce) {
     log_set_sink([](void*, int, const char*, int, const char* text) { lines.emplace_back(text); },
                  nullptr);
     for (int time = 0; time < 2; ++time)
-        EXPECT_TRUE(open({{"allocator", "pool"}, {"audit_log", "/tmp/a"}})->close());
+        EXPECT_TRUE(open({{"gds_device", "pool"}, {"audit_log", "/tmp/a"}})->close());
     log_set_sink(nullptr, nullptr);
     EXPECT_EQ(
-        std::count(lines.begin(), lines.end(), "setting allocator has no effect in this version"),
+        std::count(lines.begin(), lines.end(), "setting gds_device has no effect in this version"),
         1);
     EXPECT_EQ(
         std::count(lines.begin(), lines.end(), "setting audit_log has no effect in this version"),

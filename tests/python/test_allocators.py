@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Allocators of one's own: what they serve, what they may refuse, and what they get back."""
+
+import ctypes
+import threading
+import unittest
+
+import nixl
+from support import Case, child
+
+
+class Counting(nixl.Allocator):
+    """Keeps book of what is out. Made without __init__, as users' are."""
+
+    lock = threading.Lock()
+
+    def allocate(self, size):
+        if size == 1 << 20:
+            return None
+        if size == 1 << 21:
+            raise ZeroDivisionError("a bug of the allocator")
+        memory = (ctypes.c_char * size)()
+        with self.lock:
+            self.__dict__.setdefault("out", {})[ctypes.addressof(memory)] = memory
+            self.served = getattr(self, "served", 0) + 1
+        return ctypes.addressof(memory)
+
+    def free(self, ptr):
+        with self.lock:
+            del self.out[ptr]  # KeyError: twice, or never given
+
+
+class Allocators(Case):
+    _number = 0
+
+    def use(self):
+        """A new one under a new name, since names are for the process."""
+        Allocators._number += 1
+        allocator, name = Counting(), "counting%d" % Allocators._number
+        nixl.register_allocator(name, allocator)
+        nixl.configure(allocator=name)
+        return allocator, name
+
+    def test_serves_host_buffers_and_gets_them_back(self):
+        """Proves: S-113 S-114 C-44"""
+        mine, _name = self.use()
+        with nixl.Buffer.allocate_host(size=1000) as buffer:
+            self.assertIn(buffer._address, mine.out)
+            self.assertEqual(buffer.tobytes(), bytes(1000))
+            pinned = nixl.Buffer.allocate_host(size=1000, pinned=True)
+            nixl.transfer(src=b"x" * 1000, dst=buffer)
+            nixl.transfer(src=buffer, dst=pinned)
+            self.assertEqual(pinned.tobytes(), b"x" * 1000)
+            self.assertEqual(len(mine.out), 2)
+        del pinned
+        self.assertEqual((mine.out, mine.served), ({}, 2))
+
+    def test_serves_staging_and_host_pools(self):
+        """Proves: C-44"""
+        mine, _name = self.use()
+        nixl.configure(path_policy="allow")
+        store = nixl.FileBackend(self.scratch())
+        store.write("x", b"1234")
+        nixl.transfer(store.object("x"), store.object("y"))
+        self.assertEqual(mine.served, 1)
+        pool = nixl.MemoryPool(size=1 << 16, memory_type="host")
+        self.assertEqual(mine.served, 2)
+        self.assertEqual(pool.allocate(100)._address % 256, 0)
+        pool.free()
+        nixl.finalize()
+        self.assertEqual(mine.out, {})
+
+    def test_memory_goes_back_to_where_it_came_from(self):
+        """Proves: S-114"""
+        first, name = self.use()
+        of_first = nixl.Buffer.allocate_host(size=100)
+        second, _name = self.use()
+        of_second = nixl.Buffer.allocate_host(size=100)
+        nixl.configure(allocator="default")
+        nixl.Buffer.allocate_host(size=100).free()
+        of_first.free()
+        self.assertEqual((len(first.out), len(second.out)), (0, 1))
+        nixl.register_allocator(name, first)  # the same once more is no error
+        with self.assertRaises(nixl.AlreadyExistsError):
+            nixl.register_allocator(name, second)
+        of_second.free()
+
+    def test_no_memory(self):
+        """Proves: S-113"""
+        _mine, name = self.use()
+        with self.assertRaises(nixl.OutOfMemoryError) as caught:
+            nixl.Buffer.allocate_host(size=1 << 20)
+        self.assertIn("allocator %s has no memory for 1048576 bytes" % name, str(caught.exception))
+        self.assertIsNone(caught.exception.__cause__)
+
+    def test_an_exception_is_the_cause(self):
+        """Proves: S-113"""
+        self.use()
+        for make in (lambda: nixl.Buffer.allocate_host(size=1 << 21),
+                     lambda: nixl.MemoryPool(size=1 << 21, memory_type="host")):
+            with self.assertRaises(nixl.OutOfMemoryError) as caught:
+                make()
+            self.assertIsInstance(caught.exception.__cause__, ZeroDivisionError)
+        with self.assertRaises(nixl.OutOfMemoryError) as caught:
+            nixl.Buffer.allocate_host(size=1 << 20)
+        self.assertIsNone(caught.exception.__cause__)
+
+    def test_it_is_kept_alive_and_known_to_later_contexts(self):
+        """Proves: S-113 S-114"""
+        mine, name = self.use()
+        served = mine.served = 0
+        del mine
+        nixl.finalize()
+        nixl.initialize(allocator=name)
+        buffer = nixl.Buffer.allocate_host(size=100)
+        self.assertEqual(nixl._runtime.allocators[name][0].served, served + 1)
+        buffer.free()
+
+    def test_many_threads(self):
+        """Proves: S-113"""
+        mine, _name = self.use()
+
+        def work():
+            for size in range(1, 60):
+                nixl.transfer(src=b"1" * size, dst=nixl.Buffer.allocate_host(size=size))
+
+        threads = [threading.Thread(target=work) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual((mine.out, mine.served), ({}, 8 * 59))
+
+    def test_what_is_no_allocator(self):
+        """Proves: S-114"""
+        class Half(nixl.Allocator):
+            def allocate(self, size):
+                return 0
+
+        class Odd(Counting):
+            memory_type = "disk"
+
+        for wrong in (object(), Half(), Counting, None):
+            with self.assertRaises(TypeError):
+                nixl.register_allocator("wrong", wrong)
+        with self.assertRaises(TypeError):
+            nixl.register_allocator(7, Counting())
+        with self.assertRaises(nixl.InvalidArgumentError):
+            nixl.register_allocator("wrong", Odd())
+        for name in ("", "default"):
+            with self.assertRaises(nixl.InvalidArgumentError):
+                nixl.register_allocator(name, Counting())
+        with self.assertRaises(nixl.NotFoundError):
+            nixl.configure(allocator="wrong")
+
+    def test_registering_opens_nothing(self):
+        done = child("""
+import nixl
+class Mine(nixl.Allocator):
+    def allocate(self, size): return 0
+    def free(self, ptr): pass
+nixl.register_allocator("mine", Mine())
+nixl.configure(allocator="mine")
+nixl.initialize(buffer_size="1MB")
+try:
+    nixl.Buffer.allocate_host(100)
+except nixl.OutOfMemoryError as error:
+    print("mine" in str(error))
+""")
+        self.assertEqual((done.stdout, done.returncode), ("True\n", 0), done.stderr)
+
+    def test_device_memory(self):
+        """Proves: C-44"""
+        done = child("""
+import nixl
+if nixl.get_device_count() == 0:
+    print("none")
+    raise SystemExit
+real, out = nixl.MemoryPool(size=1 << 20), {}
+class OnDevice(nixl.Allocator):
+    memory_type = "device"
+    def allocate(self, size):
+        return next(iter(out), 0)
+    def free(self, ptr):
+        del out[ptr]
+class Wrong(OnDevice):
+    memory_type = "host"
+nixl.register_allocator("device", OnDevice())
+nixl.register_allocator("wrong", Wrong())
+block = real.allocate(1000)
+nixl.transfer(src=b"x" * 1000, dst=block)
+out[block._address] = None
+nixl.configure(allocator="device")
+buffer, back = nixl.Buffer.allocate_device(size=1000), bytearray(1000)
+nixl.transfer(src=buffer, dst=back)
+print(buffer._address == block._address, back == bytes(1000))
+nixl.Buffer.allocate_host(size=100)  # the library's own
+buffer.free()
+print(out)
+out[block._address] = None
+nixl.configure(allocator="wrong")
+try:
+    nixl.Buffer.allocate_host(size=1000)
+except nixl.InvalidArgumentError as error:
+    print(error)
+print(out)
+""", env={"NIXL_SIM_GPUS": "1"})
+        lines = done.stdout.splitlines()
+        if lines == ["none"]:
+            self.skipTest("the simulated GPU driver is not installed")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(lines[:2], ["True True", "{}"])
+        self.assertIn("allocator wrong", lines[2])
+        self.assertIn("device memory, not host memory", lines[2])
+        self.assertEqual(lines[3], "{}")
+
+
+if __name__ == "__main__":
+    unittest.main()
