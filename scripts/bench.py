@@ -18,7 +18,7 @@ import tree
 FOLDER = os.path.join(tree.ROOT, "tests", "perf")
 KEPT = os.path.join(tree.ROOT, "build", "bench")
 PAGES = os.path.join(tree.ROOT, "docs", "performance")
-GPU_SUBJECTS = ("gpu", "gather")
+GPU = "gpu"  # what the names of subjects that need one begin with; alone: all of those
 PREFIX = "bench_"
 
 
@@ -57,7 +57,7 @@ def page(title, results):
     if len(machines) == 1:
         parts.append("Machine: %s.\n" % machines.pop())
     for name, kept in results.items():
-        parts.append("## %s\n" % name.capitalize())
+        parts.append("## %s\n" % name.replace(GPU + "_", "").capitalize())
         again = ["; %s again on %s" % item for item in sorted(kept.get("again", {}).items())]
         parts.append("`./dev bench %s`, %s: %s%s.\n"
                      % (name, kept["date"], kept["about"], "".join(again)))
@@ -72,7 +72,7 @@ def page(title, results):
 
 def write_pages():
     kept = last_results()
-    on_gpus = {name: kept.pop(name) for name in GPU_SUBJECTS if name in kept}
+    on_gpus = {name: kept.pop(name) for name in list(kept) if name.startswith(GPU)}
     for name, title, results in (("host.md", "Performance on a machine without a GPU", kept),
                                  ("gpu.md", "Performance on GPUs", on_gpus)):
         if results:
@@ -86,7 +86,8 @@ def main():
     parser = argparse.ArgumentParser(
         prog="./dev bench",
         description=__doc__.split("\n")[0],
-        epilog="subjects: %s; without one, all of them" % " ".join(subjects()),
+        epilog="subjects: %s; gpu: those that need one; without one, all of them"
+        % " ".join(subjects()),
     )
     parser.add_argument("--write", action="store_true", help="write the pages of docs/performance")
     parser.add_argument(
@@ -98,12 +99,17 @@ def main():
         arguments.rest.remove("--write")
         arguments.write = True
     wanted = [arguments.subject] if arguments.subject else subjects()
+    if arguments.subject == GPU:
+        wanted = [name for name in subjects() if name.startswith(GPU)]
     if arguments.subject == "none" and arguments.write:
         wanted = []
     unknown = [name for name in wanted if name not in subjects()]
     if unknown:
         parser.error("no subject %s; there are: %s" % (unknown[0], " ".join(subjects())))
-    if wanted and subprocess.run([os.path.join(tree.ROOT, "scripts", "build.sh")]).returncode != 0:
+    if tree.BUNDLED and not all(name.startswith(GPU) for name in wanted):
+        parser.error("a bundle measures GPUs alone: ./dev bench gpu")
+    build = [os.path.join(tree.ROOT, "scripts", "build.sh")]
+    if wanted and not tree.BUNDLED and subprocess.run(build).returncode != 0:
         return 1
     worst = 0
     for name in wanted:

@@ -18,6 +18,7 @@ import tree
 HEADERS = ("types.h", "nixl_c.h", "backend.h")
 SYMBOLS, LAYOUTS = "tests/abi/symbols.txt", "tests/abi/layouts.txt"
 SIGNATURES = "tests/abi/signatures.txt"
+MOST_THREAD_BYTES = 256
 STRUCT = re.compile(r"typedef struct (\w+) \{(.*?)\} \1;", re.S)
 ENUM = re.compile(r"enum \{(.*?)\}", re.S)
 POINTER_FIELD = re.compile(r"\(\*(\w+)\)\(")
@@ -81,8 +82,7 @@ def signatures():
     return "".join(" ".join(line.split()) + "\n" for line in lines)
 
 
-def symbols(build):
-    """What the library exports, one per line."""
+def library(build):
     libraries = [
         path
         for path in glob.glob(os.path.join(tree.ROOT, build, "**", "libnixl.so*"), recursive=True)
@@ -90,8 +90,29 @@ def symbols(build):
     ]
     if not libraries:
         sys.exit("abi: no libnixl.so under " + build)
+    return libraries[0]
+
+
+def thread_memory(build):
+    """Problems with the memory that the library takes of each thread.
+
+    Parts of it are static ("initial-exec"), for speed. Of that kind glibc keeps some 1,600 bytes
+    for all libraries together that a program loads late, as Python does.
+    """
+    out = subprocess.run(["readelf", "-lW", library(build)], check=True,
+                         stdout=subprocess.PIPE).stdout.decode()
+    found = re.search(r"^ +TLS +(?:0x\w+ +){4}0x(\w+)", out, re.M)
+    size = int(found.group(1), 16) if found else 0
+    if size <= MOST_THREAD_BYTES:
+        return []
+    return ["%d bytes of each thread, more than %d: keep pointers there" % (size,
+                                                                           MOST_THREAD_BYTES)]
+
+
+def symbols(build):
+    """What the library exports, one per line."""
     out = subprocess.run(
-        ["nm", "-D", "--defined-only", libraries[0]], check=True, stdout=subprocess.PIPE
+        ["nm", "-D", "--defined-only", library(build)], check=True, stdout=subprocess.PIPE
     ).stdout.decode()
     names = sorted(
         set(
@@ -138,6 +159,7 @@ def main():
     results = {
         "symbols": compare(SYMBOLS, found[SYMBOLS]),
         "layouts": compare(LAYOUTS, found[LAYOUTS]),
+        "thread memory": thread_memory(arguments.build),
         "signatures": compare(SIGNATURES, found[SIGNATURES]),
         "declared is exported": sorted("not exported: " + name for name in declared() - exported),
         "exported is declared": sorted("not declared: " + name for name in exported - declared()),

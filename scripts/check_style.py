@@ -154,10 +154,22 @@ def check_file(name, text):
     return problems, warnings
 
 
+PACKAGE = "bindings/python/nixl/"
+
+
+def check_package(names):
+    """What Python imports has to be installed, and Meson knows no patterns."""
+    there = {name[len(PACKAGE):] for name in names
+             if name.startswith(PACKAGE) and name.endswith((".py", ".pyi", ".typed"))}
+    listed = set(re.findall(r"^    '([\w.]+)',$", tree.read("bindings/python/meson.build"), re.M))
+    return ["bindings/python/meson.build: %s is not listed" % name
+            for name in sorted(there - listed)]
+
+
 def main():
     argparse.ArgumentParser(description=__doc__.split("\n")[0]).parse_args()
     names = [name for name in tree.files(*(tree.CODE + SCRIPTS)) + ["dev"]]
-    problems, warnings = [], []
+    problems, warnings = check_package(names), []
     for name in names:
         found, soft = check_file(name, tree.read(name))
         problems += found

@@ -7,19 +7,15 @@ import subprocess
 import tree
 
 
-class Staging:
-    """An installation under `root` (DESTDIR), with the places of its parts."""
+class Installation:
+    """What was installed below `prefix`, with the places of its parts."""
 
-    def __init__(self, build, root):
-        run(["meson", "install", "-C", build, "--no-rebuild", "--quiet", "--destdir", root])
-        introspect = ["meson", "introspect", "--buildoptions", build]
-        out = subprocess.run(introspect, cwd=tree.ROOT, check=True, stdout=subprocess.PIPE).stdout
-        options = {option["name"]: option["value"] for option in json.loads(out)}
-        self.root = root
-        self.prefix = root + options["prefix"]
-        self.libraries = os.path.join(self.prefix, options["libdir"])
-        self.headers = os.path.join(self.prefix, options["includedir"])
-        self.programs = os.path.join(self.prefix, options["bindir"])
+    def __init__(self, prefix, libdir="lib", includedir="include", bindir="bin"):
+        self.prefix = prefix
+        self.libraries = os.path.join(prefix, libdir)
+        self.headers = os.path.join(prefix, includedir)
+        self.programs = os.path.join(prefix, bindir)
+        self.root = prefix  # below which everything lies
 
     def python_folder(self):
         """The folder that holds the package nixl; None when it is not installed."""
@@ -30,6 +26,26 @@ class Staging:
 
     def program(self, name):
         return os.path.join(self.programs, name)
+
+
+class Staging(Installation):
+    """An installation of a build under `root` (DESTDIR)."""
+
+    def __init__(self, build, root):
+        run(["meson", "install", "-C", build, "--no-rebuild", "--quiet", "--destdir", root])
+        introspect = ["meson", "introspect", "--buildoptions", build]
+        out = subprocess.run(introspect, cwd=tree.ROOT, check=True, stdout=subprocess.PIPE).stdout
+        options = {option["name"]: option["value"] for option in json.loads(out)}
+        super().__init__(root + options["prefix"], options["libdir"], options["includedir"],
+                         options["bindir"])
+        self.root = root
+
+
+def installed(folder):
+    """The bundle's installation, or one of build/ that is made in the folder."""
+    if tree.BUNDLED:
+        return Installation(os.path.join(tree.ROOT, "install"))
+    return Staging("build", folder)
 
 
 def run(command, environment=None, quiet=False, folder=None):

@@ -34,6 +34,7 @@ class Step:
         skip=None,
         counted=True,
         limit_s=10 * MINUTE,
+        must_pass_some=False,
     ):
         self.name = name
         self.about = about
@@ -44,6 +45,7 @@ class Step:
         self.skip = skip  # () -> reason, or "" to run
         self.counted = counted  # False: a success is no test case, a failure is one
         self.limit_s = limit_s
+        self.must_pass_some = must_pass_some  # a filter that finds nothing is a failure
 
 
 def script(name, *arguments):
@@ -183,6 +185,13 @@ def installed_steps():
             needs=("build",),
         ),
         Step(
+            "seed",
+            "the specification's examples, word for word, on simulated GPUs",
+            [sys.executable, "tests/seed/run.py", "--text", found],
+            needs=("build",),
+            skip=no_specification,
+        ),
+        Step(
             "example",
             "the specification's C++ example, installed library, sanitizers",
             script("check_example.py", found),
@@ -192,7 +201,43 @@ def installed_steps():
     ]
 
 
+def gpu_step(name, about, command, skip=None, must_pass_some=True, **environment):
+    """On the machine's own GPUs. In a bundle everything is built."""
+    needs = ("gpu",) if name != "gpu" else () if tree.BUNDLED else ("build",)
+    return Step(name, about, command, needs=needs, skip=skip,
+                environment=dict({"NIXL_TEST_GPU": "1"}, **environment), limit_s=4 * MINUTE,
+                must_pass_some=must_pass_some)
+
+
+def gpu_steps():
+    """What the simulated driver proves, once more on real GPUs."""
+    build = [] if tree.BUNDLED else [build_step("build", "build", "build as a user does")]
+    return build + [
+        gpu_step("gpu", "there is a GPU, and its driver can be used", script("check_gpu.py")),
+        # Losing a GPU cannot be asked of a real one.
+        gpu_step("gpu-backend", "the cuda backend's own tests",
+                 ["build/tests/unit/cuda-unit-tests", "--gtest_filter=-*LostGpu*"]),
+        gpu_step("gpu-kit", "the backend kit over cuda, alone and behind fault",
+                 ["build/tests/conformance/backend-conformance", "--gtest_filter=*cuda*"],
+                 NIXL_TEST_SEEDS=SEEDS_SANITIZED),
+        gpu_step("gpu-library", "the library kit over cuda, alone and behind fault",
+                 ["build/tests/conformance/library-conformance", "--gtest_filter=*cuda*"],
+                 NIXL_TEST_SEEDS=SEEDS_SANITIZED),
+        gpu_step("gpu-python", "GPU memory from Python; PyTorch and CuPy where they are",
+                 script("check_gpu_python.py")),
+        gpu_step("gpu-seed", "the specification's examples, word for word",
+                 [sys.executable, "tests/seed/run.py", "--gpus", "real", "--text",
+                  specification() or ""], skip=no_specification),
+        gpu_step("gpu-memcheck", "compute-sanitizer finds no wrong access",
+                 script("check_gpu.py", "--sanitizer", "memcheck"), must_pass_some=False),
+        gpu_step("gpu-racecheck", "compute-sanitizer finds no race in shared memory",
+                 script("check_gpu.py", "--sanitizer", "racecheck"), must_pass_some=False),
+    ]
+
+
 def steps_of(group):
+    if group == "gpu":
+        return gpu_steps()
     if group == "check":
         suites = ("--suite", "unit", "--suite", "api", "--suite", "conformance")
         return static_steps() + asan_steps(*suites)

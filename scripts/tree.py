@@ -5,6 +5,8 @@ import os
 import subprocess
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+BUNDLE = "README-BUNDLE"  # what ./dev bundle has made holds it; there everything is built
+BUNDLED = os.path.exists(os.path.join(ROOT, BUNDLE))
 CODE = (".c", ".cpp", ".h", ".hpp")
 
 

@@ -56,8 +56,11 @@ inline void register_allocator(const std::string& name, std::shared_ptr<Allocato
                                nixl_context context = default_context()) {
     if (allocator == nullptr)
         throw NIXLException(Code::INVALID_ARGUMENT, "the allocator is null");
+    const MemoryType type = allocator->type();
+    if (type != MemoryType::HOST && type != MemoryType::DEVICE)
+        throw NIXLException(Code::INVALID_ARGUMENT, "an allocator serves HOST or DEVICE memory");
     nixl_allocator table = NIXL_INIT(nixl_allocator);
-    table.kind = allocator->type() == MemoryType::DEVICE ? NIXL_KIND_DEVICE : NIXL_KIND_HOST;
+    table.kind = type == MemoryType::DEVICE ? NIXL_KIND_DEVICE : NIXL_KIND_HOST;
     auto user = std::make_unique<std::shared_ptr<Allocator>>(std::move(allocator));
     table.user = user.get();
     table.allocate = detail::AllocatorCalls::allocate;

@@ -138,7 +138,8 @@ enum {
 NIXL_API nixl_status nixl_buffer_wrap(nixl_context context, void* address, uint64_t bytes,
                                       uint32_t kind, int32_t device, uint32_t flags,
                                       nixl_buffer* out);
-/* Zeroed memory that the library owns; host memory is memfd-backed, so that peers can map it. */
+/* Zeroed memory that the library owns, or the allocator that the setting `allocator` names. Host
+ * memory of the library's own is memfd-backed, so that peers can map it. */
 NIXL_API nixl_status nixl_buffer_allocate(nixl_context context, uint64_t bytes, uint32_t kind,
                                           int32_t device, uint32_t flags, nixl_buffer* out);
 /* A file (kind FILE) or block device (kind BLOCK) as a buffer of `bytes` bytes starting at
@@ -167,15 +168,19 @@ NIXL_API nixl_status nixl_buffer_describe(nixl_context context, nixl_buffer buff
 
 /* ---- Allocators ------------------------------------------------------------------------------ */
 
-/* The program's own memory for nixl_buffer_allocate(), for pools and for staging. The functions are
- * called on any thread, several at once, and must not call the library. */
+/* The program's own memory for nixl_buffer_allocate(), for pools and for staging (of which it is
+ * asked for some more, to align it). The functions are called on any thread, several at once, and
+ * must not call the library. Memory has to be usable at once, not after a stream's work. */
 typedef struct nixl_allocator {
     uint32_t struct_size;
     uint32_t kind; /* HOST or DEVICE; it serves that kind alone (HOST: page-locked memory, too) */
     void* user;
     void* (*allocate)(void* user, uint64_t bytes); /* NULL: there is not enough */
-    void (*free)(void* user, void* address, uint64_t bytes); /* exactly once per allocate() */
-    void (*release)(void* user); /* the context needs it no more; may be NULL */
+    void (*free)(void* user, void* address, uint64_t bytes); /* exactly once per
+                                                allocate(), but never for memory under operations
+                                                that did not come back when the context closed */
+    void (*release)(void* user); /* the context needs it no more; may be NULL. Not
+                                    called where registering fails */
 } nixl_allocator;
 /* Makes the setting `allocator` know a name. The table is copied and stays until the context is
  * closed, since memory goes back to where it came from.
@@ -187,13 +192,17 @@ NIXL_API nixl_status nixl_allocator_register(nixl_context context, const char* n
 
 /* Reserves memory once, from which buffers are then made and freed in less than a microsecond, and
  * for which backends' registrations are made once. kind and device as in nixl_buffer_allocate();
- * kind NONE is memory of the GPU `device` (-1: the first), or page-locked where there is no GPU.
- * Errors: NO_MEMORY so much is not free, at least 256 bytes; AGAIN 4096 pools exist. */
+ * kind NONE is memory of the GPU `device`; with device -1 of the first, or page-locked host memory
+ * where there is none.
+ * Errors: NO_MEMORY so much is not free; INVALID_ARGUMENT less than 256 bytes; AGAIN 4096 pools
+ *         exist. */
 NIXL_API nixl_status nixl_pool_create(nixl_context context, uint64_t bytes, uint32_t kind,
                                       int32_t device, nixl_pool* out);
 /* A buffer like any other; nixl_buffer_free() gives it back to the pool. Its memory is not cleared.
- * alignment: of its address, a power of two; 0 is 256. description may be NULL; it saves the call.
- * Errors: NO_MEMORY with what is used, free, and the longest free piece. */
+ * alignment: of its address, a power of two; 0 is 256, more takes longer in a pool that is in
+ * pieces. description may be NULL; it saves the call.
+ * Errors: NO_MEMORY with what is used, free, and the longest free piece; STALE the pool was freed;
+ *         INVALID_ARGUMENT 0 bytes, or no power of two; AGAIN all buffer slots are in use. */
 NIXL_API nixl_status nixl_pool_allocate(nixl_context context, nixl_pool pool, uint64_t bytes,
                                         uint64_t alignment, nixl_buffer* out,
                                         nixl_buffer_description* description);

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
+#include <new>
 
 #include "base/log.h"
 
@@ -10,8 +12,30 @@ namespace nixl::core {
 
 namespace {
 
-nixl_error& last_error() noexcept {
-    thread_local nixl_error error{};
+/// Of one thread. The text lies on the heap: a library that is loaded late shares some 1,600 bytes
+/// of threads' own memory with all others of the program.
+struct LastError {
+    nixl_status code = NIXL_OK;
+    std::unique_ptr<nixl_error> whole; ///< nullptr: none yet, or there was no memory for it
+
+    void keep(const Error& error) noexcept {
+        code = static_cast<nixl_status>(error.code);
+        if (whole == nullptr) // allow(naked-new): owned at once; make_unique() would throw
+            whole.reset(new (std::nothrow) nixl_error{});
+        if (whole == nullptr)
+            return;
+        whole->struct_size = sizeof(nixl_error);
+        fill_error(error, whole.get());
+    }
+    [[nodiscard]] nixl_error told() const noexcept {
+        nixl_error error{};
+        error.code = code;
+        return whole != nullptr ? *whole : error;
+    }
+};
+
+LastError& last_error() noexcept {
+    thread_local LastError error;
     return error;
 }
 
@@ -50,8 +74,7 @@ void fill_error(const Error& error, nixl_error* out) noexcept {
 }
 
 nixl_status fail(const Error& error) noexcept {
-    last_error().struct_size = sizeof(nixl_error);
-    fill_error(error, &last_error());
+    last_error().keep(error);
     return static_cast<nixl_status>(error.code);
 }
 
@@ -95,7 +118,7 @@ const char* nixl_status_name(nixl_status code) { return code_name(static_cast<Co
 
 void nixl_last_error(nixl_error* out) {
     if (out != nullptr)
-        fill_struct(out, last_error());
+        fill_struct(out, last_error().told());
 }
 
 void nixl_log_set(nixl_log_fn fn, void* user, int level) {

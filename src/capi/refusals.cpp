@@ -32,9 +32,6 @@ nixl_status refuse_post(Code code) noexcept {
     case Code::STALE:
         return fail(code, "the request was released, or one of its buffers was freed",
                     "make a new request");
-    case Code::NO_MEMORY:
-        return fail(code, "the staging memory of the path does not fit into pool_size",
-                    "raise pool_size, or lower chunk_size and pipeline_chunks");
     case Code::INVALID_ARGUMENT:
         return fail(code,
                     "the two lists differ in their blocks (or in their shape, with more than "
@@ -46,6 +43,14 @@ nixl_status refuse_post(Code code) noexcept {
     default:
         return fail(code, code_name(code));
     }
+}
+
+bool refuse_staging(Code code) noexcept {
+    const auto why = Transfers::take_staging_refusal();
+    if (!why || why->code != code)
+        return false;
+    (void)fail(*why);
+    return true;
 }
 
 nixl_status refuse_full(const Transfers& transfers, const Request& request,

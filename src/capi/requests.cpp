@@ -47,6 +47,8 @@ Code read_options(Transfers& transfers, const nixl_post_options* given, PostOpti
 
 nixl_status after_post(Context& context, Request& request, uint32_t generation, Code posted,
                        const PostOptions& options) noexcept {
+    if (posted != Code::OK && request.pipeline != nullptr && refuse_staging(posted))
+        return last_code();
     if (posted == Code::UNSUPPORTED && options.stream != nullptr && !request.route->joins_streams)
         return refuse_stream();
     if (posted == Code::OUT_OF_RANGE ||

@@ -33,8 +33,8 @@ constexpr SettingInfo TABLE[] = {
     {"path_policy", CHOICE, "warn", "NIXL_PATH_POLICY", "", "allow,warn,require_direct", 0, 0, ANY,
      "What a path through staging memory is: allowed, one warning per cause, or an error."},
     {"zero_copy", BOOL, "false", "NIXL_ZERO_COPY", "", "", 0, 0, ANY,
-     "Never copy through staging memory; host memory is page-locked for the transfer where "
-     "needed."},
+     "Never copy through staging memory; pageable memory is page-locked until its buffer "
+     "is freed where that is needed."},
     {"raise_on_error", BOOL, "true", "NIXL_RAISE_ON_ERROR", "", "", 0, 0, ANY,
      "Whether a blocking transfer that fails raises, or returns its handle with the status."},
     {"allow_raw_write", BOOL, "false", "NIXL_ALLOW_RAW_WRITE", "", "", 0, 0, OPEN,

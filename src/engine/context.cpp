@@ -220,19 +220,13 @@ Result<nixl_buffer> Context::allocate(uint64_t bytes, uint32_t kind, int32_t dev
 Result<nixl_pool> Context::create_pool(uint64_t bytes, uint32_t kind, int32_t device) {
     if (kind == NIXL_KIND_NONE)
         kind = device >= 0 || gpus_->any() ? NIXL_KIND_DEVICE : NIXL_KIND_PINNED;
-    if (kind == NIXL_KIND_HOST || kind == NIXL_KIND_PINNED) { // else found out at the first touch
-        NIXL_ASSIGN_OR_RETURN(const MemoryFigures memory, host_memory());
-        if (bytes > memory.free_bytes)
-            return Error(Code::NO_MEMORY,
-                         "asked for a pool of " + std::to_string(bytes) + " bytes, " +
-                             std::to_string(memory.free_bytes) + " of " +
-                             std::to_string(memory.total_bytes) + " are free",
-                         "make the pool smaller, or free memory");
-    }
-    NIXL_ASSIGN_OR_RETURN(const nixl_buffer whole, allocate(bytes, kind, device, 0));
-    auto pool = pools_->create(whole);
+    NIXL_ASSIGN_OR_RETURN(
+        const nixl_buffer whole,
+        classify(regions_->allocate(bytes, kind, device, 0, RegionTable::Use::POOL)));
+    Region& region = *regions_->find(whole);
+    auto pool = pools_->create(region);
     if (!pool.ok())
-        (void)regions_->release_unused(whole);
+        regions_->release_own(region);
     return pool;
 }
 

@@ -83,21 +83,22 @@ std::string Context::capabilities_json() const {
 }
 
 std::string Context::memory_json() {
-    uint64_t buffers = 0, bytes = 0, library_bytes = 0, internal = 0;
+    uint64_t buffers = 0, bytes = 0, library_bytes = 0, staging_blocks = 0;
     regions_->for_each([&](const Region& region) {
-        if (region.internal) {
-            ++internal;
+        if (region.role == Region::Role::STAGING)
+            ++staging_blocks;
+        if (region.role != Region::Role::BUFFER)
             return;
-        }
         ++buffers;
         bytes += region.storage() ? 0 : region.bytes;
-        const bool ours = (region.region_flags & NIXL_REGION_LIBRARY) != 0 || region.on_gpu;
+        const bool ours = (region.region_flags & NIXL_REGION_LIBRARY) != 0 || region.on_gpu ||
+                          region.given.allocator != nullptr;
         library_bytes += ours ? region.bytes : 0;
     });
     JsonWriter json;
     json.object().key("buffers").value(buffers).key("memory_bytes").value(bytes);
     json.key("allocated_bytes").value(library_bytes);
-    json.key("staging_blocks").value(internal).key("staging_bytes").value(staging_->bytes());
+    json.key("staging_blocks").value(staging_blocks).key("staging_bytes").value(staging_->bytes());
     json.key("pools").array();
     pools_->for_each([&](const PoolFigures& pool) {
         json.object().key("kind").value(kind_name(pool.kind)).key("device").value(pool.device);

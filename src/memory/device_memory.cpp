@@ -77,7 +77,8 @@ Result<CudaDevices*> DeviceMemory::devices() {
     return devices_.get();
 }
 
-Result<uintptr_t> DeviceMemory::allocate(uint64_t bytes, uint32_t kind, int32_t* device) {
+Result<uintptr_t> DeviceMemory::allocate(uint64_t bytes, uint32_t kind, int32_t* device,
+                                         bool cleared) {
     NIXL_ASSIGN_OR_RETURN(CudaDevices * devices, this->devices());
     *device = std::max(*device, 0);
     NIXL_ASSIGN_OR_RETURN(const cuda::Context context, devices->context(*device));
@@ -92,7 +93,8 @@ Result<uintptr_t> DeviceMemory::allocate(uint64_t bytes, uint32_t kind, int32_t*
     if (result == CuResult::OUT_OF_MEMORY)
         return out_of_memory(driver, bytes, *device);
     if (result == CuResult::SUCCESS) {
-        result = clear_now(driver, address, bytes);
+        if (cleared)
+            result = clear_now(driver, address, bytes);
         if (result == CuResult::SUCCESS)
             return static_cast<uintptr_t>(address);
         (void)driver.call.memory_free(address);

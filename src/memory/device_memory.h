@@ -18,10 +18,10 @@ class DeviceMemory {
   public:
     explicit DeviceMemory(GpuChoice choice) : choice_(choice) {}
 
-    /// Zeroed. `bytes`: at least 1. `device`: -1 is the first GPU; it is filled in.
+    /// `bytes`: at least 1. `device`: -1 is the first GPU; it is filled in.
     /// Errors: NO_MEMORY with the bytes asked for, free and in all; NOT_FOUND there is no such GPU;
     /// UNSUPPORTED there is no driver.
-    Result<uintptr_t> allocate(uint64_t bytes, uint32_t kind, int32_t* device);
+    Result<uintptr_t> allocate(uint64_t bytes, uint32_t kind, int32_t* device, bool cleared);
     void free(uintptr_t address, int32_t device) noexcept;
     /// Fills it with zeros.
     Result<void> clear(uintptr_t address, uint64_t bytes, int32_t device);

@@ -25,12 +25,13 @@ bool LockedPages::lock(const void* address, uint64_t bytes) {
     if (bytes == 0)
         return false;
     const MutexLock lock(mutex_);
+    const auto mine = ranges_.insert(pages_of(address, bytes)); // first: it may throw
     if (::mlock(address, bytes) != 0) {
+        ranges_.erase(mine);
         NIXL_LOG(DEBUG, "mlock of " + std::to_string(bytes) + " bytes: " + errno_text(errno) +
                             "; going on without (see ulimit -l)");
         return false;
     }
-    ranges_.insert(pages_of(address, bytes));
     return true;
 }
 

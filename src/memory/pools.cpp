@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <thread>
 
 namespace nixl::core {
 
@@ -13,11 +12,9 @@ Error freed() { return Error(Code::STALE, "the pool was freed"); }
 
 } // namespace
 
-void Pool::open(Region& whole) {
+void Pool::open(Region& whole, Extents&& extents) {
     const MutexLock lock(mutex_);
-    // An allocator of the program may align to less.
-    const uint64_t gap = -whole.memory_address & (Extents::UNIT_BYTES - 1);
-    extents_.emplace(whole.memory_address + gap, whole.bytes - std::min(gap, whole.bytes));
+    extents_.emplace(std::move(extents));
     figures_ = {};
     figures_.kind = whole.kind_class.kind;
     figures_.device = whole.kind_class.device;
@@ -56,6 +53,12 @@ void Pool::give(uint32_t extent) noexcept {
     --figures_.buffers;
 }
 
+void Pool::undo(uint32_t extent) noexcept {
+    give(extent);
+    const MutexLock lock(mutex_);
+    --figures_.allocations;
+}
+
 Result<PoolFigures> Pool::figures(uint32_t wanted_generation) {
     const MutexLock lock(mutex_);
     if (whole_ == nullptr || generation.load(std::memory_order_relaxed) != wanted_generation)
@@ -80,18 +83,17 @@ Result<Region*> Pool::close(uint32_t wanted_generation) {
     return whole;
 }
 
-Result<nixl_pool> Pools::create(nixl_buffer whole) {
-    Region* const region = regions_.find(whole);
-    if (region->bytes < Extents::UNIT_BYTES)
+Result<nixl_pool> Pools::create(Region& whole) {
+    if (whole.bytes < Extents::UNIT_BYTES)
         return Error(Code::INVALID_ARGUMENT,
-                     "a pool of " + std::to_string(region->bytes) + " bytes is too small",
+                     "a pool of " + std::to_string(whole.bytes) + " bytes is too small",
                      "give it 256 bytes or more");
+    Extents extents(whole.memory_address, whole.bytes); // throws before anything is taken
     Pool* const pool = slots_.take();
     if (pool == nullptr)
         return Error(Code::AGAIN, "all " + std::to_string(MAX_POOLS) + " pools are in use",
                      "free pools that are no longer needed");
-    region->internal = true;
-    pool->open(*region);
+    pool->open(whole, std::move(extents));
     return nixl_pool{pool->index, pool->generation.load(std::memory_order_relaxed)};
 }
 
@@ -114,7 +116,7 @@ Result<nixl_buffer> Pools::allocate(nixl_pool handle, uint64_t bytes, uint64_t a
                                                     std::max(alignment, Extents::UNIT_BYTES)));
     auto buffer = regions_.cut(cut, bytes);
     if (!buffer.ok())
-        pool->give(cut.extent);
+        pool->undo(cut.extent);
     return buffer;
 }
 
@@ -127,13 +129,8 @@ Result<void> Pools::release(nixl_pool handle) {
     NIXL_ASSIGN_OR_RETURN(Pool * pool, find(handle));
     NIXL_ASSIGN_OR_RETURN(Region * whole, pool->close(handle.generation));
     slots_.give(*pool);
-    const nixl_buffer mine{whole->index, whole->generation.load(std::memory_order_relaxed)};
-    for (;;) { // nobody has its handle; one of the slot's earlier owner may be looked up just now
-        auto released = regions_.release_unused(mine);
-        if (released.ok() || released.error().code != Code::BUSY)
-            return released;
-        std::this_thread::yield();
-    }
+    regions_.release_own(*whole);
+    return {};
 }
 
 } // namespace nixl::core

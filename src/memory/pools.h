@@ -22,9 +22,11 @@ struct PoolFigures {
 class Pool : public Slot {
   public:
     /// `whole`: published, and of no user.
-    void open(Region& whole);
+    void open(Region& whole, Extents&& extents) EXCLUDES(mutex_);
     Result<Cut> take(uint32_t generation, uint64_t bytes, uint64_t alignment) EXCLUDES(mutex_);
     void give(uint32_t extent) noexcept EXCLUDES(mutex_);
+    /// As if take() had not been called.
+    void undo(uint32_t extent) noexcept EXCLUDES(mutex_);
     Result<PoolFigures> figures(uint32_t generation) EXCLUDES(mutex_);
     /// From here on nothing is taken. BUSY while buffers of it exist.
     Result<Region*> close(uint32_t generation) EXCLUDES(mutex_);
@@ -47,8 +49,8 @@ class Pools {
 
     explicit Pools(RegionTable& regions) : regions_(regions), slots_(MAX_POOLS) {}
 
-    /// Makes a pool of a buffer of the library's own, which is its alone when OK.
-    Result<nixl_pool> create(nixl_buffer whole);
+    /// Makes a pool of a region of role POOL, which is its alone when OK.
+    Result<nixl_pool> create(Region& whole);
     /// A buffer of at least `bytes` bytes; what is in it is what was left there. `alignment`: a
     /// power of two; 0 is 256.
     /// Errors: NO_MEMORY with what is used, free and the longest free piece; STALE; AGAIN.

@@ -119,7 +119,9 @@ class Region : public Slot {
     uint64_t file_offset = 0;
     nixl_peer peer{};
     nixl_peer_id peer_id = 0; ///< the number by which backends know the peer; 0: there is none
-    bool internal = false;    ///< the library's own; not counted as a user's buffer
+    /// Whose it is: a user's buffer, or a part of the library's own workings.
+    enum class Role : uint8_t { BUFFER, POOL, STAGING, TWIN };
+    Role role = Role::BUFFER;
 
     Region* locked_twin = nullptr; ///< see RegionTable::locked_twin()
 
@@ -131,10 +133,15 @@ class Region : public Slot {
     // What the library owns of it.
     Descriptor descriptor; ///< file, device or memfd
     Mapping mapping;
-    std::string path;                     // allow(hot): the control path's
-    bool locked = false;                  ///< mlock() is to be undone
-    bool on_gpu = false;                  ///< the GPU's memory is to be given back
-    const Allocator* allocator = nullptr; ///< the program's, to which the memory goes back
+    std::string path;    // allow(hot): the control path's
+    bool locked = false; ///< mlock() is to be undone
+    bool on_gpu = false; ///< the GPU's memory is to be given back
+    /// Memory of an allocator of the program, as it goes back.
+    struct Given {
+        const Allocator* allocator = nullptr;
+        void* address = nullptr;
+        uint64_t bytes = 0;
+    } given;
 
   private:
     static constexpr uint64_t USERS = 0x7fff'ffff;

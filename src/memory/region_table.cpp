@@ -2,10 +2,12 @@
 #include "memory/region_table.h"
 
 #include <cstring>
+#include <thread>
 
 #include "base/checked.h"
 #include "memory/pools.h"
 #include "memory/storage_file.h"
+#include "platform/system.h"
 
 namespace nixl::core {
 
@@ -20,6 +22,31 @@ bool shares_registration(const Region& region, const Backend& backend) noexcept 
     return region.whole != nullptr && backend.table().export_region == nullptr;
 }
 
+Region::Role role_of(RegionTable::Use use) noexcept {
+    return use == RegionTable::Use::USER   ? Region::Role::BUFFER
+           : use == RegionTable::Use::POOL ? Region::Role::POOL
+                                           : Region::Role::STAGING;
+}
+
+/// What pieces of memory of this use may be relied on to be aligned to.
+uint64_t alignment_of(RegionTable::Use use) noexcept {
+    constexpr uint64_t DIRECT_IO = 4096;
+    return use == RegionTable::Use::STAGING ? DIRECT_IO
+           : use == RegionTable::Use::POOL  ? Extents::UNIT_BYTES
+                                            : 1;
+}
+
+Result<void> check_host_has(uint64_t bytes) {
+    NIXL_ASSIGN_OR_RETURN(const MemoryFigures memory, host_memory());
+    if (bytes <= memory.free_bytes)
+        return {};
+    return Error(Code::NO_MEMORY,
+                 "asked for a pool of " + std::to_string(bytes) + " bytes, " +
+                     std::to_string(memory.free_bytes) + " of " +
+                     std::to_string(memory.total_bytes) + " are free",
+                 "make the pool smaller, or free memory");
+}
+
 } // namespace
 
 const char* kind_name(uint32_t kind) noexcept {
@@ -29,6 +56,11 @@ const char* kind_name(uint32_t kind) noexcept {
 }
 
 void RegionTable::detach_all() noexcept {
+    // What lies on the pages of another region goes first.
+    for_each([this](Region& region) {
+        if (region.role == Region::Role::TWIN || region.whole != nullptr)
+            take_apart(region);
+    });
     for_each([this](Region& region) { take_apart(region); });
 }
 
@@ -97,10 +129,12 @@ Result<nixl_buffer> RegionTable::allocate(uint64_t bytes, uint32_t kind, int32_t
     if (use != Use::BACKEND) {
         NIXL_ASSIGN_OR_RETURN(const Allocator* allocator, allocators_.serving(kind));
         if (allocator != nullptr)
-            return allocate_from(*allocator, bytes, kind, device, flags, use != Use::USER);
+            return allocate_from(*allocator, bytes, kind, device, flags, use);
     }
     if (is_gpu_kind(kind))
-        return allocate_on_gpu(bytes, kind, device, flags);
+        return allocate_on_gpu(bytes, kind, device, flags, use);
+    if (use == Use::POOL) // else found out at the first touch
+        NIXL_RETURN_IF_ERROR(check_host_has(bytes));
     if (bytes > static_cast<uint64_t>(INT64_MAX))
         return Error(Code::NO_MEMORY, "cannot allocate " + std::to_string(bytes) + " bytes");
     Descriptor memfd;
@@ -109,46 +143,56 @@ Result<nixl_buffer> RegionTable::allocate(uint64_t bytes, uint32_t kind, int32_t
     region->region_flags |= NIXL_REGION_LIBRARY;
     region->mapping = std::move(mapping);
     region->descriptor = std::move(memfd);
-    region->internal = use != Use::USER;
+    region->role = role_of(use);
     return publish(*region);
 }
 
 Result<nixl_buffer> RegionTable::allocate_from(const Allocator& allocator, uint64_t bytes,
                                                uint32_t kind, int32_t device, uint32_t flags,
-                                               bool internal) {
-    NIXL_ASSIGN_OR_RETURN(void* address, allocator.allocate(bytes));
-    const auto number = reinterpret_cast<uintptr_t>(address);
+                                               Use use) {
+    const uint64_t alignment = alignment_of(use);
+    Region::Given given;
+    if (!checked_add(bytes, alignment - 1, &given.bytes))
+        return Error(Code::NO_MEMORY, "cannot allocate " + std::to_string(bytes) + " bytes");
+    NIXL_ASSIGN_OR_RETURN(given.address, allocator.allocate(given.bytes));
+    given.allocator = &allocator;
+    const auto number =
+        (reinterpret_cast<uintptr_t>(given.address) + alignment - 1) & ~(alignment - 1);
+    void* const address = reinterpret_cast<void*>(number);
     const auto ready = [&]() -> Result<Region*> {
         if (is_gpu_kind(kind)) {
             NIXL_RETURN_IF_ERROR(gpus_.check(number, bytes, kind, &device));
-            NIXL_RETURN_IF_ERROR(gpus_.clear(number, bytes, device));
+            if (use == Use::USER)
+                NIXL_RETURN_IF_ERROR(gpus_.clear(number, bytes, device));
         } else if (gpus_.hides(number)) {
             return Error(Code::INVALID_ARGUMENT, "it gave device memory, not host memory",
                          "say so with its kind (memory_type)");
-        } else {
+        } else if (use == Use::USER) {
             std::memset(address, 0, bytes);
         }
         return describe_memory(address, bytes, kind, device, flags);
     };
     auto region = ready();
     if (!region.ok()) {
-        allocator.free(address, bytes);
+        allocator.free(given.address, given.bytes);
         return std::move(region).error().within("allocator " + allocator.name());
     }
-    region.value()->allocator = &allocator;
-    region.value()->internal = internal;
+    region.value()->given = given;
+    region.value()->role = role_of(use);
     return publish(*region.value());
 }
 
 Result<nixl_buffer> RegionTable::allocate_on_gpu(uint64_t bytes, uint32_t kind, int32_t device,
-                                                 uint32_t flags) {
-    NIXL_ASSIGN_OR_RETURN(const uintptr_t address, gpus_.allocate(bytes, kind, &device));
+                                                 uint32_t flags, Use use) {
+    NIXL_ASSIGN_OR_RETURN(const uintptr_t address,
+                          gpus_.allocate(bytes, kind, &device, use == Use::USER));
     auto region = describe_memory(reinterpret_cast<void*>(address), bytes, kind, device, flags);
     if (!region.ok()) {
         gpus_.free(address, device);
         return std::move(region).error();
     }
     region.value()->on_gpu = true;
+    region.value()->role = role_of(use);
     return publish(*region.value());
 }
 
@@ -226,12 +270,13 @@ Result<void> RegionTable::ensure_registered(Region& region, Backend& backend, bo
     return {};
 }
 
-Result<Region*> RegionTable::locked_twin(Region& region) {
+Result<Region*> RegionTable::locked_twin(Region& part) {
+    Region& region = part.whole != nullptr ? *part.whole : part;
     const MutexLock lock(registering_);
     if (region.locked_twin == nullptr) {
         NIXL_ASSIGN_OR_RETURN(Region * twin, describe_memory(region.base(), region.bytes,
                                                              NIXL_KIND_PINNED, -1, region.flags));
-        twin->internal = true;
+        twin->role = Region::Role::TWIN;
         publish(*twin);
         region.locked_twin = twin;
     }
@@ -261,6 +306,17 @@ Result<void> RegionTable::release(nixl_buffer buffer, const std::function<void()
     return {};
 }
 
+void RegionTable::release_own(Region& region) noexcept {
+    const nixl_buffer mine{region.index, region.generation.load(std::memory_order_relaxed)};
+    // Nobody has its handle; one of the slot's earlier owner may be looked up just now.
+    for (;;) {
+        const auto released = release_unused(mine);
+        if (released.ok() || released.error().code != Code::BUSY)
+            return;
+        std::this_thread::yield();
+    }
+}
+
 void RegionTable::end(Region& region) noexcept {
     SlotMap<Region>::retire(region);
     take_apart(region);
@@ -282,9 +338,9 @@ void RegionTable::take_apart(Region& region) noexcept {
     if (region.on_gpu)
         gpus_.free(region.memory_address, region.kind_class.device);
     region.on_gpu = false;
-    if (region.allocator != nullptr)
-        region.allocator->free(reinterpret_cast<void*>(region.memory_address), region.bytes);
-    region.allocator = nullptr;
+    if (region.given.allocator != nullptr)
+        region.given.allocator->free(region.given.address, region.given.bytes);
+    region.given = {};
     region.mapping = Mapping();
     region.descriptor.reset();
     region.path.clear();
@@ -292,7 +348,7 @@ void RegionTable::take_apart(Region& region) noexcept {
     region.class_number = region.flags = region.region_flags = 0;
     region.memory_address = 0;
     region.bytes = region.file_offset = 0;
-    region.internal = false;
+    region.role = Region::Role::BUFFER;
     region.locked_twin = nullptr;
     if (region.pool != nullptr)
         region.pool->give(region.extent);
@@ -311,7 +367,7 @@ void RegionTable::quarantine(Region& region) noexcept {
         region.clear_registration(i);
     region.mapping.abandon();
     region.locked = region.on_gpu = false;
-    region.allocator = nullptr;
+    region.given = {};
     // Not closed either: its number could be reused under the operation.
     (void)region.descriptor.release();
 }

@@ -40,9 +40,9 @@ class RegionTable {
 
     Result<nixl_buffer> wrap(void* address, uint64_t bytes, uint32_t kind, int32_t device,
                              uint32_t flags);
-    /// Whom new memory is for. Backends may ask on threads on which the program's allocators must
-    /// not run.
-    enum class Use { USER, STAGING, BACKEND };
+    /// Whom new memory is for: users get it cleared. Backends may ask on threads on which the
+    /// program's allocators must not run.
+    enum class Use { USER, POOL, STAGING, BACKEND };
     Result<nixl_buffer> allocate(uint64_t bytes, uint32_t kind, int32_t device, uint32_t flags,
                                  Use use = Use::USER);
     [[nodiscard]] Allocators& allocators() noexcept { return allocators_; }
@@ -62,7 +62,8 @@ class RegionTable {
     /// Registers the region with the backend unless it is already. `hit` tells which.
     Result<void> ensure_registered(Region& region, Backend& backend, bool* hit);
 
-    /// The same memory as PINNED, as zero-copy paths need it; goes with the region.
+    /// The same memory as PINNED, as zero-copy paths need it; goes with the region. Of a part of a
+    /// pool it is that of the pool, so that pages are locked once.
     Result<Region*> locked_twin(Region& region) EXCLUDES(registering_);
 
     /// Frees a region that nothing uses. BUSY otherwise, and it stays as it was. `settle` returns
@@ -72,6 +73,8 @@ class RegionTable {
     Result<void> release_unused(nixl_buffer buffer) {
         return release(buffer, [] {});
     }
+    /// The same for one whose handle nobody was ever given.
+    void release_own(Region& region) noexcept;
     /// Takes every region apart, before the backends are closed.
     void detach_all() noexcept;
     /// Takes it apart without unmapping, detaching or closing: operations may still touch it.
@@ -90,9 +93,9 @@ class RegionTable {
                                     uint32_t flags);
     /// Out of an allocator of the program.
     Result<nixl_buffer> allocate_from(const Allocator& allocator, uint64_t bytes, uint32_t kind,
-                                      int32_t device, uint32_t flags, bool internal);
+                                      int32_t device, uint32_t flags, Use use);
     Result<nixl_buffer> allocate_on_gpu(uint64_t bytes, uint32_t kind, int32_t device,
-                                        uint32_t flags);
+                                        uint32_t flags, Use use);
     nixl_buffer publish(Region& region) noexcept;
     void take_apart(Region& region) noexcept;
     void end(Region& region) noexcept; ///< ... and gives its slot back

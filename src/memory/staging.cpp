@@ -31,10 +31,7 @@ Result<Region*> StagingPool::take_for(RegionTable::Use use, uint64_t wanted, uin
     for (bool evicted = false;; evicted = true) {
         {
             const MutexLock lock(mutex_);
-            // An exact fit alone: sizes are few (chunk sizes), and a larger block would be wasted.
-            if (const auto found = cached_.find({bytes, kind}); found != cached_.end()) {
-                Region* region = regions_.find(found->second);
-                cached_.erase(found);
+            if (Region* const region = take_cached(use, bytes, kind); region != nullptr) {
                 *hit = true;
                 return region;
             }
@@ -55,7 +52,7 @@ Result<Region*> StagingPool::take_for(RegionTable::Use use, uint64_t wanted, uin
                                  std::to_string(bytes) + " more are needed",
                              "wait for transfers to finish, or raise pool_size");
         }
-        evict(bytes);
+        evict(use, bytes);
     }
     auto made = regions_.allocate(bytes, kind, -1, 0, use);
     if (!made.ok()) {
@@ -66,6 +63,20 @@ Result<Region*> StagingPool::take_for(RegionTable::Use use, uint64_t wanted, uin
     return regions_.find(made.value());
 }
 
+/// An exact fit alone: sizes are few (chunk sizes), and a larger block would be wasted.
+Region* StagingPool::take_cached(RegionTable::Use use, uint64_t bytes, uint32_t kind) {
+    for (const bool from_program : {true, false}) {
+        if (from_program && use == RegionTable::Use::BACKEND)
+            continue;
+        if (const auto found = cached_.find({bytes, kind, from_program}); found != cached_.end()) {
+            Region* const region = regions_.find(found->second);
+            cached_.erase(found);
+            return region;
+        }
+    }
+    return nullptr;
+}
+
 bool StagingPool::fits(uint64_t bytes, uint32_t blocks) const {
     const MutexLock lock(mutex_);
     return bytes <= limit_bytes_ && in_pages(bytes) <= limit_bytes_ / blocks;
@@ -73,20 +84,24 @@ bool StagingPool::fits(uint64_t bytes, uint32_t blocks) const {
 
 void StagingPool::give(Region& region) {
     const MutexLock lock(mutex_);
-    cached_.emplace(std::pair(region.bytes, region.kind_class.kind), handle_of(region));
+    cached_.emplace(Sort{region.bytes, region.kind_class.kind, region.given.allocator != nullptr},
+                    handle_of(region));
 }
 
 /// Frees cached blocks, the largest first, until `wanted` bytes fit or none are left.
-void StagingPool::evict(uint64_t wanted) {
+void StagingPool::evict(RegionTable::Use use, uint64_t wanted) {
     std::vector<Block> blocks;
     {
         const MutexLock lock(mutex_);
-        for (uint64_t left = bytes_;
-             left > limit_bytes_ - std::min(wanted, limit_bytes_) && !cached_.empty();) {
-            const auto last = std::prev(cached_.end());
-            left -= last->first.first;
-            blocks.push_back(*last);
-            cached_.erase(last);
+        uint64_t left = bytes_;
+        for (auto at = cached_.end();
+             at != cached_.begin() && left > limit_bytes_ - std::min(wanted, limit_bytes_);) {
+            --at;
+            if (at->first.from_program && use == RegionTable::Use::BACKEND)
+                continue;
+            left -= at->first.bytes;
+            blocks.push_back(*at);
+            at = cached_.erase(at);
         }
     }
     (void)release(blocks);
@@ -105,7 +120,7 @@ uint64_t StagingPool::trim() {
 uint64_t StagingPool::release(const std::vector<Block>& blocks) {
     uint64_t freed = 0;
     for (const auto& [block, buffer] : blocks) {
-        const uint64_t bytes = block.first;
+        const uint64_t bytes = block.bytes;
         const bool done = regions_.release_unused(buffer).ok(); // backends detach: without the lock
         const MutexLock lock(mutex_);
         if (done) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <map>
+#include <tuple>
 #include <vector>
 
 #include "base/annotations.h"
@@ -18,7 +19,7 @@ class StagingPool {
         : regions_(regions), limit_bytes_(limit_bytes) {}
     ~StagingPool() { (void)trim(); }
 
-    /// A registered block of `bytes` of kind HOST or PINNED (its region is internal). `hit`: it was
+    /// A registered block of `bytes` of kind HOST or PINNED (its role is STAGING). `hit`: it was
     /// cached. Blocks that are only cached give way to it.
     /// Errors: AGAIN so much is lent that the limit would be passed; NO_MEMORY it never fits.
     Result<Region*> take(uint64_t bytes, uint32_t kind, bool* hit) EXCLUDES(mutex_);
@@ -36,11 +37,24 @@ class StagingPool {
     void set_limit(uint64_t bytes) EXCLUDES(mutex_);
 
   private:
-    using Block = std::pair<const std::pair<uint64_t, uint32_t>, nixl_buffer>; // bytes and kind
+    /// What is cached is found by. Backends must not get, nor free, what the program's allocators
+    /// gave: see RegionTable::Use.
+    struct Sort {
+        uint64_t bytes;
+        uint32_t kind;
+        bool from_program;
+        bool operator<(const Sort& other) const noexcept {
+            return std::tie(bytes, kind, from_program) <
+                   std::tie(other.bytes, other.kind, other.from_program);
+        }
+    };
+    using Block = std::pair<const Sort, nixl_buffer>;
 
     Result<Region*> take_for(RegionTable::Use use, uint64_t bytes, uint32_t kind, bool* hit)
         EXCLUDES(mutex_);
-    void evict(uint64_t wanted) EXCLUDES(mutex_);
+    [[nodiscard]] Region* take_cached(RegionTable::Use use, uint64_t bytes, uint32_t kind)
+        REQUIRES(mutex_);
+    void evict(RegionTable::Use use, uint64_t wanted) EXCLUDES(mutex_);
     /// Frees blocks that are in no table any more; returns their bytes.
     uint64_t release(const std::vector<Block>& blocks) EXCLUDES(mutex_);
 
@@ -48,7 +62,7 @@ class StagingPool {
     mutable Mutex mutex_;
     uint64_t limit_bytes_ GUARDED_BY(mutex_);
     uint64_t bytes_ GUARDED_BY(mutex_) = 0; // cached and lent
-    std::multimap<Block::first_type, nixl_buffer> cached_ GUARDED_BY(mutex_);
+    std::multimap<Sort, nixl_buffer> cached_ GUARDED_BY(mutex_);
     std::map<void*, nixl_buffer> lent_ GUARDED_BY(mutex_); // take_memory() alone
 };
 

@@ -209,7 +209,7 @@ bool Transfers::quarantine() {
         return false;
     // Staging memory: nobody knows which part of it the operations still use.
     regions_.for_each([this](Region& region) {
-        if (region.internal)
+        if (region.role == Region::Role::STAGING)
             regions_.quarantine(region);
     });
     NIXL_LOG(ERROR,

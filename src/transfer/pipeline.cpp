@@ -2,6 +2,8 @@
 #include "transfer/pipeline.h"
 
 #include <algorithm>
+#include <string>
+#include <utility>
 
 #include "transfer/lane.h"
 #include "transfer/transfers.h"
@@ -22,16 +24,40 @@ Pipeline::Pipeline(const Request& request, uint64_t chunk_bytes, uint32_t chunks
         pairs.assign(request.pairs(), request.pairs() + request.pair_count);
 }
 
+namespace {
+
+/// Posts answer with a code alone; this is what it means. A pointer, since a library that is loaded
+/// late has few bytes of threads' own memory.
+std::unique_ptr<Error>& refusal() noexcept {
+    thread_local std::unique_ptr<Error> error;
+    return error;
+}
+
+Code refuse(Error&& error) noexcept {
+    const Code code = error.code;
+    refusal() = std::make_unique<Error>(std::move(error));
+    return code;
+}
+
+} // namespace
+
+std::unique_ptr<Error> Transfers::take_staging_refusal() noexcept { return std::move(refusal()); }
+
 Code Pipeline::reserve(Transfers& shared, Request& request) noexcept {
     const Route& route = *request.route;
+    refusal().reset();
     if (!shared.staging().fits(staging_bytes(), route.leg_count - 1))
-        return Code::NO_MEMORY;
+        return refuse(Error(Code::NO_MEMORY,
+                            "the staging memory of the path does not fit into pool_size: " +
+                                std::to_string(route.leg_count - 1) + " x " +
+                                std::to_string(staging_bytes()) + " bytes",
+                            "raise pool_size, or lower chunk_size and pipeline_chunks"));
     for (uint32_t between = 0; between + 1 < route.leg_count; ++between) {
         bool hit = false;
         auto taken = shared.staging().take(staging_bytes(), route.legs[between].target_kind, &hit);
         if (!taken.ok()) {
             end(shared);
-            return taken.error().code;
+            return refuse(std::move(taken).error());
         }
         shared.telemetry().pool(hit);
         Region& region = *taken.value();
@@ -40,7 +66,7 @@ Code Pipeline::reserve(Transfers& shared, Request& request) noexcept {
             Backend& backend = *route.legs[leg].backend;
             if (auto done = shared.regions().ensure_registered(region, backend, &hit); !done.ok()) {
                 end(shared);
-                return done.error().code;
+                return refuse(std::move(done).error());
             }
             const nixl_region end_of_leg{region.registration(backend.number), region.base()};
             for (nixl_region_pair& pair : pairs_[leg])

@@ -73,7 +73,8 @@ Result<nixl_region> Transfers::register_end(Region& region, Backend& backend, bo
     bool hit = false;
     NIXL_RETURN_IF_ERROR(regions_.ensure_registered(*end, backend, &hit));
     telemetry_.registration(hit);
-    return nixl_region{end->registration(backend.number), end->base()};
+    // The base is that of the region itself: its twin may be that of a whole pool.
+    return nixl_region{end->registration(backend.number), region.base()};
 }
 
 Result<void> Transfers::check_route(const Route& route) const {

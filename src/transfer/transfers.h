@@ -128,6 +128,8 @@ class Transfers {
         return pieces.stages != 0 ? pieces.stages : chunks_.load(std::memory_order_relaxed);
     }
     [[nodiscard]] TransferLimits limits() const noexcept;
+    /// Why the last post on this thread got no staging memory; a look at it forgets it.
+    static std::unique_ptr<Error> take_staging_refusal() noexcept;
 
     // ---- For lanes and pipelines --------------------------------------------------------------
     SlotMap<Request, 64>& requests() noexcept { return requests_; }

@@ -35,17 +35,27 @@ def json_lines(text):
 
 
 def gpu_lines(name):
-    """What a program that measures GPUs prints: the machine's object and those of the rows; None
-    where there is nothing to measure, which it says."""
-    done = subprocess.run([program("tests", "perf", name)], stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, universal_newlines=True)
-    if done.returncode == 77:
-        print(name + ": nothing to measure: " + done.stderr.strip())
-        return None
-    if done.returncode != 0:
-        sys.exit(name + " failed: " + done.stderr)
-    lines = json_lines(done.stdout)
-    return lines[0], lines[1:]
+    """What a program that measures GPUs prints: the machine's object, and those of the rows as they
+    come; None where there is nothing to measure, which it says."""
+    lines = _objects_of(name)
+    machine = next(lines, None)
+    return None if machine is None else (machine, lines)
+
+
+def _objects_of(name):
+    with tempfile.TemporaryFile("w+") as errors:
+        running = subprocess.Popen([program("tests", "perf", name)], stdout=subprocess.PIPE,
+                                   stderr=errors, universal_newlines=True)
+        for line in running.stdout:
+            if line.startswith("{"):
+                yield json.loads(line)
+        running.wait()
+        errors.seek(0)
+        told = errors.read().strip()
+    if running.returncode == 77:
+        print("%s: nothing to measure: %s" % (name, told))
+    elif running.returncode != 0:
+        sys.exit("%s failed: %s" % (name, told))
 
 
 def file_system(path):
@@ -91,10 +101,11 @@ class Table:
         self.rows.append({"work": work, "target": target, "figure": figure, "verdict": verdict})
         print("  %-58s %-22s %-34s %s" % (work, target, figure, verdict), flush=True)
 
-    def save(self):
+    def save(self, done=True):
         """Keeps the rows for ./dev bench --write: in the place of all from before, or, where --only
-        left some out, of the same ones."""
-        path = os.path.join(KEPT, self.subject + ".json")
+        left some out, of the same ones. Until it is done they lie in a file beside that."""
+        whole = os.path.join(KEPT, self.subject + ".json")
+        path = whole if done else os.path.join(KEPT, self.subject + ".partial.json")
         kept = {"subject": self.subject, "about": self.about, "rows": self.rows,
                 "date": time.strftime("%Y-%m-%d"),
                 "machine": machine(getattr(GIVEN, "folder", None))}

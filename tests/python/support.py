@@ -16,6 +16,9 @@ try:
 except ImportError:
     numpy = None
 
+REAL_GPUS = bool(os.environ.get("NIXL_TEST_GPU"))
+GPUS = {} if REAL_GPUS else {"NIXL_SIM_GPUS": "2"}  # the environment of a child with GPUs
+
 needs_numpy = unittest.skipIf(numpy is None, "NumPy is not installed")
 needs_root = unittest.skipIf(os.geteuid() != 0, "needs root")
 

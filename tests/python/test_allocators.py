@@ -6,7 +6,7 @@ import threading
 import unittest
 
 import nixl
-from support import Case, child
+from support import GPUS, Case, child
 
 
 class Counting(nixl.Allocator):
@@ -17,7 +17,7 @@ class Counting(nixl.Allocator):
     def allocate(self, size):
         if size == 1 << 20:
             return None
-        if size == 1 << 21:
+        if size >= 1 << 21:
             raise ZeroDivisionError("a bug of the allocator")
         memory = (ctypes.c_char * size)()
         with self.lock:
@@ -104,6 +104,75 @@ class Allocators(Case):
         with self.assertRaises(nixl.OutOfMemoryError) as caught:
             nixl.Buffer.allocate_host(size=1 << 20)
         self.assertIsNone(caught.exception.__cause__)
+
+    def test_what_is_no_address(self):
+        """Proves: S-113"""
+        class Odd(nixl.Allocator):
+            def allocate(self, size):
+                return self.answer
+
+            def free(self, ptr):
+                pass
+
+        odd = Odd()
+        Allocators._number += 1
+        nixl.register_allocator("odd%d" % Allocators._number, odd)
+        nixl.configure(allocator="odd%d" % Allocators._number)
+        for answer, kind in ((1.5, TypeError), ("abc", TypeError), (-5, ValueError),
+                             (1 << 70, ValueError), (ctypes.c_void_p(4096), TypeError)):
+            odd.answer = answer
+            with self.assertRaises(nixl.OutOfMemoryError, msg=answer) as caught:
+                nixl.Buffer.allocate_host(size=100)
+            self.assertIsInstance(caught.exception.__cause__, kind)
+
+    def test_staging_that_is_refused(self):
+        """Proves: S-113 C-44"""
+        class Broken(Counting):
+            def allocate(self, size):
+                raise ZeroDivisionError("no staging")
+
+        Allocators._number += 1
+        name = "broken%d" % Allocators._number
+        nixl.register_allocator(name, Broken())
+        nixl.configure(allocator=name, path_policy="allow")
+        store = nixl.FileBackend(self.scratch())
+        store.write("x", b"1234")
+        for call in (nixl.transfer, nixl.transfer_async, nixl.Pipeline().transfer):
+            with self.assertRaises(nixl.OutOfMemoryError) as caught:
+                call(store.object("x"), store.object("y"))
+            self.assertIn("allocator " + name, str(caught.exception))
+            self.assertIsInstance(caught.exception.__cause__, ZeroDivisionError)
+        with self.assertRaises(nixl.InvalidArgumentError) as caught:
+            nixl.Buffer.allocate_host(size=0)
+        self.assertIsNone(caught.exception.__cause__)
+
+    def test_one_that_sleeps_in_many_threads(self):
+        """Proves: S-113"""
+        class Slow(Counting):
+            def allocate(self, size):
+                threading.Event().wait(0.01)  # others take the interpreter's lock meanwhile
+                return Counting.allocate(self, size)
+
+        slow = Slow()
+        Allocators._number += 1
+        nixl.register_allocator("slow%d" % Allocators._number, slow)
+        nixl.configure(allocator="slow%d" % Allocators._number, path_policy="allow")
+        store = nixl.FileBackend(self.scratch())
+        store.write("x", bytes(1000))
+
+        def work(number):
+            target = bytearray(1000)
+            for i in range(20):
+                nixl.transfer(src=store.object("x"), dst=store.object("y%d" % number))
+                nixl.transfer(src=bytes([i]) * 1000, dst=target)
+
+        threads = [threading.Thread(target=work, args=(n,)) for n in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        nixl.finalize()
+        self.assertEqual(slow.out, {})
 
     def test_it_is_kept_alive_and_known_to_later_contexts(self):
         """Proves: S-113 S-114"""
@@ -204,7 +273,7 @@ try:
 except nixl.InvalidArgumentError as error:
     print(error)
 print(out)
-""", env={"NIXL_SIM_GPUS": "1"})
+""", env=GPUS)
         lines = done.stdout.splitlines()
         if lines == ["none"]:
             self.skipTest("the simulated GPU driver is not installed")

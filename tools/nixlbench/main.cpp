@@ -22,32 +22,43 @@ namespace nixl::tools {
 
 namespace {
 
-Context open_context(const Plan& plan) {
+Context open_context(const Plan& plan, const std::string& variant) {
     Config config;
     if (!plan.backend.empty())
         config.settings.emplace_back("backend", plan.backend);
+    if (!plan.sm_budget.empty())
+        config.settings.emplace_back("cuda.sm_budget", plan.sm_budget);
+    if (!plan.compared.empty())
+        config.settings.emplace_back(plan.compared, variant);
     return Context(config);
 }
 
-void measure_sizes(const Plan& plan, Outcome& outcome) {
-    const Context context = open_context(plan);
-    for (const NamedSize& size : plan.sizes) {
-        outcome.results.push_back(measure(plan, size, context));
-        const Result& result = outcome.results.back();
-        if (result.interrupted && result.latencies.count() == 0)
-            outcome.results.pop_back();
-        else if (result.mismatch) {
-            outcome.code = EXIT_MISMATCH;
-            outcome.error = "wrong bytes arrived: " + result.mismatch->text();
-            return;
-        }
-        if (is_interrupted()) {
-            outcome.code = EXIT_INTERRUPTED;
-            if (outcome.results.empty())
-                outcome.error = "interrupted before the first iteration ended";
-            return;
-        }
+/// False: that was the last one.
+bool take_in(Result&& result, Outcome& outcome) {
+    if (!result.interrupted || result.latencies.count() != 0)
+        outcome.results.push_back(std::move(result));
+    if (!outcome.results.empty() && outcome.results.back().mismatch) {
+        outcome.code = EXIT_MISMATCH;
+        outcome.error = "wrong bytes arrived: " + outcome.results.back().mismatch->text();
+        return false;
     }
+    if (!is_interrupted())
+        return true;
+    outcome.code = EXIT_INTERRUPTED;
+    if (outcome.results.empty())
+        outcome.error = "interrupted before the first iteration ended";
+    return false;
+}
+
+void measure_sizes(const Plan& plan, Outcome& outcome) {
+    for (const NamedSize& size : plan.sizes)
+        for (const std::string& variant : plan.variants) {
+            const Context context = open_context(plan, variant);
+            Result result = measure(plan, size, context);
+            result.variant = variant;
+            if (!take_in(std::move(result), outcome))
+                return;
+        }
 }
 
 /// Of a path that leads nowhere it is not known; what is wrong with it is told when it is opened.

@@ -15,6 +15,7 @@ namespace nixl::tools {
 
 struct Result {
     NamedSize size;
+    std::string variant; ///< the value of the setting that is compared
     std::uint64_t block_bytes = 0, elements = 0;
     Latencies latencies;
     Baseline::Best raw;

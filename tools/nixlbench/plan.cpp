@@ -40,7 +40,11 @@ constexpr Option TABLE[] = {
     {"backend", "NAME", "",
      "preferred engine of storage and network legs: auto, posix, file, block, ucx, gds, ... The "
      "report names what was really used"},
+    {"sm-budget", "N", "", "multiprocessors that a kernel may take of a GPU; 0: all [the setting]"},
     {nullptr, nullptr, "", "Measuring"},
+    {"compare", "NAME=VALUES", "",
+     "each size with each value of a setting, in turn: engine=kernel,copy is cuda.engine, "
+     "chunk_size=1MB,4MB"},
     {"iterations", "N", "", "timed iterations, exactly [what fits into 5 s, at least 3]"},
     {"duration", "TIME", "", "time for each size instead: 500ms, 10s, 1m"},
     {"warmup", "N", "2", "iterations before those that count"},
@@ -63,6 +67,8 @@ constexpr Usage USAGE = {
     "  nixlbench --size 4K..64M --output json                a sweep, one JSON object\n"
     "  nixlbench --src-type cpu --dst-type file --size 1GB   write a temporary file\n"
     "  nixlbench --src-type file --dst-type cpu --direct --block 4K --size 256MB --layout random\n"
+    "  nixlbench --src-type gpu --dst-type gpu --dst-device 1 --block 16K --count 65536 --layout "
+    "random --compare engine=kernel,copy\n"
     "\n"
     "Exit codes: 0 done, 1 failed, 2 wrong usage, 4 wrong bytes arrived, 5 not available here, "
     "130\n"
@@ -179,6 +185,31 @@ void choose_sizes(const CommandLine& line, Plan& plan) {
     plan.is_sweep = plan.sizes.size() > 1;
 }
 
+void choose_variants(const CommandLine& line, Plan& plan) {
+    plan.sm_budget = line.text("sm-budget");
+    if (!plan.sm_budget.empty())
+        (void)parse_count(plan.sm_budget, "--sm-budget");
+    plan.variants = {""};
+    if (!line.is_given("compare"))
+        return;
+    const std::string text = line.text("compare");
+    const size_t equals = text.find('=');
+    if (equals == 0 || equals == std::string::npos || equals + 1 == text.size())
+        throw Failure(EXIT_USAGE, "--compare: \"" + text + "\" is not NAME=VALUE,VALUE");
+    plan.compared = text.substr(0, equals);
+    if (plan.compared == "engine")
+        plan.compared = "cuda.engine";
+    plan.variants.clear();
+    for (size_t at = equals; at != std::string::npos;) {
+        const size_t next = text.find(',', at + 1);
+        plan.variants.push_back(text.substr(at + 1, next - at - 1));
+        if (plan.variants.back().empty())
+            throw Failure(EXIT_USAGE, "--compare: \"" + text + "\" has an empty value");
+        at = next;
+    }
+    plan.is_sweep = plan.sizes.size() * plan.variants.size() > 1;
+}
+
 void choose_length(const CommandLine& line, Plan& plan) {
     if (line.is_given("iterations") && line.is_given("duration"))
         throw Failure(EXIT_USAGE, "--iterations or --duration, not both");
@@ -189,7 +220,8 @@ void choose_length(const CommandLine& line, Plan& plan) {
     } else if (line.is_given("duration")) {
         plan.target_ns = parse_duration_ns(line.text("duration"));
     } else {
-        plan.target_ns = std::max(DEFAULT_NS / plan.sizes.size(), SHORTEST_SWEEP_NS);
+        plan.target_ns =
+            std::max(DEFAULT_NS / (plan.sizes.size() * plan.variants.size()), SHORTEST_SWEEP_NS);
     }
     plan.warmup = parse_count(line.text("warmup"), "--warmup");
 }
@@ -211,6 +243,7 @@ Plan make_plan(const CommandLine& line) {
     plan.backend = line.text("backend");
     check_mode(line.text("mode"));
     choose_sizes(line, plan);
+    choose_variants(line, plan);
     choose_length(line, plan);
     choose_ends(line, plan);
     const std::string backend = lower_case(plan.backend);

@@ -18,7 +18,7 @@ enum class OutputFormat { TEXT, JSON, CSV };
 
 struct Plan {
     std::vector<NamedSize> sizes;
-    bool is_sweep = false; ///< more than one size was asked for
+    bool is_sweep = false; ///< more than one size was asked for, or more than one variant
     SizeUnits units = SizeUnits::BINARY;
     std::uint64_t block_bytes = 0; ///< 0: one element
     Layout layout = Layout::CONTIGUOUS;
@@ -28,7 +28,10 @@ struct Plan {
     std::uint64_t target_ns = 0;  ///< of each size
     std::uint64_t warmup = 0;
     VerifyMode verify = VerifyMode::SAMPLED;
-    std::string backend; ///< ""; as the settings say
+    std::string backend;               ///< ""; as the settings say
+    std::string sm_budget;             ///< of kernels; "": as the settings say
+    std::string compared;              ///< the setting that --compare varies; "": none
+    std::vector<std::string> variants; ///< its values; one that is empty without --compare
     OutputFormat output = OutputFormat::TEXT;
     bool quiet = false;
     std::vector<std::string> arguments;

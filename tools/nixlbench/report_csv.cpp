@@ -19,7 +19,7 @@ std::string csv_report(const Plan& plan, const Outcome& outcome) {
     std::string out = "size,size_bytes,elements,layout,src,dst,path,iterations,"
                       "bandwidth_gigabytes_per_second,avg_latency_ms,min_latency_ms,"
                       "max_latency_ms,stddev_latency_ms,p50_latency_ms,p90_latency_ms,"
-                      "p99_latency_ms,p999_latency_ms,percent_of_raw,verified,rating\n";
+                      "p99_latency_ms,p999_latency_ms,percent_of_raw,verified,rating,variant\n";
     for (const Result& result : outcome.results) {
         const Latencies& times = result.latencies;
         out += quoted(result.size.text) + format(",%llu,%llu,",
@@ -35,8 +35,9 @@ std::string csv_report(const Plan& plan, const Outcome& outcome) {
               times.percentile_ns(0.999)})
             out += format(",%.9g", ns / 1e6);
         const bool verified = !result.mismatch && result.not_verified.empty();
-        out += format(",%.1f,%s,%s\n", result.raw_share() * 100, verified ? "yes" : "no",
-                      grade_name(result.rating.grade));
+        out += format(",%.1f,%s,%s,", result.raw_share() * 100, verified ? "yes" : "no",
+                      grade_name(result.rating.grade)) +
+               quoted(result.variant) + "\n";
     }
     return out;
 }

@@ -54,6 +54,8 @@ void write_result(JsonWriter& json, const Plan& plan, const Result& result) {
     write_latencies(json, result.latencies);
     json.field("element_bytes", result.block_bytes).field("elements", result.elements);
     json.field("layout", layout_name(plan.layout));
+    if (!plan.compared.empty())
+        json.field("compared", plan.compared).field("variant", result.variant);
     write_end(json, "src", plan.source, result.source);
     write_end(json, "dst", plan.target, result.target);
     json.field("ends_reason", plan.ends_reason);

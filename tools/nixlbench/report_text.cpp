@@ -26,10 +26,13 @@ std::string ends_line(const Plan& plan, const Result& result) {
            (plan.ends_reason.empty() ? "" : " (" + plan.ends_reason + ")") + "\n";
 }
 
+std::string path_text(const Result& result) {
+    const bool tells = !result.engine.empty() && result.engine != result.path_name;
+    return result.path_name + (tells ? " (" + result.engine + ")" : "");
+}
+
 std::string path_lines(const Plan& plan, const Result& result) {
-    std::string out = "Path: " + result.path_name;
-    if (!result.engine.empty() && result.engine != result.path_name)
-        out += " (" + result.engine + ")";
+    std::string out = "Path: " + path_text(result);
     out += (result.simulated ? ", simulated\n" : "\n");
     if (!plan.backend.empty())
         out +=
@@ -104,23 +107,30 @@ std::string full_report(const Plan& plan, const Result& result) {
     return out;
 }
 
+/// What of a sweep one line is about.
+std::string row_name(const Result& result) {
+    return result.size.text + (result.variant.empty() ? "" : " " + result.variant);
+}
+
 std::string sweep_report(const Plan& plan, const std::vector<Result>& results) {
     std::string out = ends_line(plan, results.front()) + path_lines(plan, results.front());
-    out += format("%-10s %10s %12s %9s %10s %10s %10s  %s\n", "Size", "Iterations", "Bandwidth",
+    if (!plan.compared.empty())
+        out += "Compared: " + plan.compared + "\n";
+    out += format("%-16s %10s %12s %9s %10s %10s %10s  %s\n", "Size", "Iterations", "Bandwidth",
                   "% of raw", "p50", "p99", "p99.9", "Verified");
     for (const Result& result : results) {
         const Latencies& times = result.latencies;
         const std::string share =
             result.raw.samples == 0 ? "-" : format("%.0f", result.raw_share() * 100);
-        const std::string verified = result.mismatch               ? "FAILED"
-                                     : result.not_verified.empty() ? "yes"
-                                                                   : "no";
-        out += format("%-10s %10llu %12s %9s %10s %10s %10s  %s\n", result.size.text.c_str(),
+        std::string last = result.mismatch ? "FAILED" : result.not_verified.empty() ? "yes" : "no";
+        if (!result.variant.empty())
+            last += "  " + path_text(result);
+        out += format("%-16s %10llu %12s %9s %10s %10s %10s  %s\n", row_name(result).c_str(),
                       static_cast<unsigned long long>(times.count()),
                       format_rate(result.bandwidth()).c_str(), share.c_str(),
                       format_time(times.percentile_ns(0.5)).c_str(),
                       format_time(times.percentile_ns(0.99)).c_str(),
-                      format_time(times.percentile_ns(0.999)).c_str(), verified.c_str());
+                      format_time(times.percentile_ns(0.999)).c_str(), last.c_str());
     }
     return out + (results.back().interrupted ? "Interrupted: this is the partial result\n" : "");
 }

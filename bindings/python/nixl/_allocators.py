@@ -2,10 +2,11 @@
 """Allocator: memory of one's own for new buffers, pools and staging."""
 
 import ctypes
+from operator import index
 from _thread import _local as local
 
 from . import _errors, _runtime
-from ._library import AllocatorTable
+from ._library import AllocatorTable, functions
 
 _KINDS = {"host": 1, "device": 3}
 _raised = local()  # .error: what an allocator's allocate() raised on this thread
@@ -34,8 +35,12 @@ class Allocator:
 def _table_of(allocator):
     def allocate(_user, size):
         try:
-            return allocator.allocate(size) or 0
-        except BaseException as error:  # into C it cannot go; check() raises from it
+            address = allocator.allocate(size)
+            address = 0 if address is None else index(address)
+            if not 0 <= address < 1 << 64:
+                raise ValueError("allocate() returned %d, which is no address" % address)
+            return address
+        except BaseException as error:  # into C it cannot go; see cause()
             _raised.error = error
             return 0
 
@@ -72,19 +77,22 @@ def register_allocator(name, allocator):
             "memory_type is 'host' or 'device', not %r" % (allocator.memory_type,))
     if name in ("", "default"):
         raise _errors.InvalidArgumentError("an allocator cannot be called %r" % name)
-    known = _runtime.allocators.get(name)
-    if known is not None:
-        if known[0] is allocator:
-            return
-        raise _errors.AlreadyExistsError(
-            "there is an allocator %r already" % name,
-            hint="choose another name; memory of the old one may be in use")
-    table = _table_of(allocator)
-    _runtime.add_allocator(name, allocator, table)
+    _runtime.add_allocator(name, allocator, _table_of(allocator))
 
 
-def check(status):
-    """Raises for a call that may have used an allocator, from what that raised."""
+def cause():
+    """What an allocator raised on this thread in the call that has just failed, or None. Ctrl-C in
+    an allocator is raised as such."""
+    error = _raised.__dict__.pop("error", None)
+    if error is not None and not isinstance(error, Exception):
+        raise error
+    return error
+
+
+def call(name, *arguments):
+    """Calls the library where it may use an allocator; raises from what that raised."""
+    _raised.__dict__.pop("error", None)
+    status = functions[name](*arguments)
     if status:
         error = _errors.last(status)
-        raise error from _raised.__dict__.pop("error", None)
+        raise error from cause()

@@ -3,11 +3,15 @@
 
 import collections
 import ctypes
+import sys
 
 from . import _errors
 
 # address, bytes, read-only, layout (see Layout) or None, what keeps it alive, device (-1: host)
-Memory = collections.namedtuple("Memory", "address bytes read_only layout owner device")
+# device: a GPU, HOST or ANY_GPU; stream: of the GPU, what is queued there makes the bytes; or None.
+Memory = collections.namedtuple(
+    "Memory", "address bytes read_only layout owner device stream", defaults=(None,))
+HOST, ANY_GPU = -1, -2
 # The type in NumPy's words ("<f4") or torch's ("bfloat16"), the shape, and the order "C" or "F".
 Layout = collections.namedtuple("Layout", "dtype shape order")
 
@@ -139,7 +143,8 @@ TORCH_NAMES = {kind: name for name, kind in _TORCH_TYPES.items()}
 
 
 def is_torch(thing):
-    return type(thing).__module__.partition(".")[0] == "torch" and hasattr(thing, "data_ptr")
+    torch = sys.modules.get("torch")  # subclasses are tensors, too
+    return torch is not None and isinstance(thing, torch.Tensor)
 
 
 def of_torch(tensor):
@@ -158,22 +163,31 @@ def of_torch(tensor):
     kind = _TORCH_TYPES.get(kind, kind)
     shape = tuple(tensor.shape)
     read_only = False
-    if not tensor.is_contiguous():
+    # Conjugate and negative views hold other bytes than they show.
+    is_lazy = tensor.is_conj() or tensor.is_neg()
+    if is_lazy or not tensor.is_contiguous():
         from . import _log
 
         _log.say(
             "warning",
-            "the tensor is not contiguous: it is copied once, later changes of it are "
-            "not seen, and it cannot be a destination",
+            "the tensor is %s: it is copied once, later changes of it are not seen, and it cannot "
+            "be a destination" % ("a lazy view" if is_lazy else "not contiguous"),
         )
-        tensor, read_only = tensor.contiguous(), True
+        tensor, read_only = tensor.resolve_conj().resolve_neg().contiguous(), True
+    index, stream = HOST, None
+    if device.type == "cuda":
+        import torch
+        index = device.index or 0
+        from . import _streams
+        stream = _streams.number_of(torch.cuda.current_stream(index))
     return Memory(
         tensor.data_ptr(),
         tensor.numel() * tensor.element_size(),
         read_only,
         Layout(kind, shape, "C"),
         tensor,
-        device.index or 0 if device.type == "cuda" else -1,
+        index,
+        stream,
     )
 
 
@@ -188,7 +202,9 @@ def of_cuda_array(thing):
     if strides is not None and tuple(strides) != _c_strides(shape, int(kind[2:])):
         raise _errors.InvalidArgumentError("the device array is not contiguous")
     address, read_only = interface["data"]
-    return Memory(address, count, read_only, Layout(kind, shape, "C"), thing, 0)
+    # Version 3: None says that nothing is queued; before it the default stream was meant.
+    stream = interface.get("stream", None if interface["version"] >= 3 else 1)
+    return Memory(address, count, read_only, Layout(kind, shape, "C"), thing, ANY_GPU, stream)
 
 
 def memory_of(thing):
@@ -212,6 +228,11 @@ def memory_of(thing):
         "a %s has no memory to move: pass bytes, a NumPy array, a torch tensor or any object "
         "with the buffer protocol, __array_interface__ or __dlpack__" % type(thing).__name__
     )
+
+
+def is_typestr(kind):
+    """Whether a type has a name in the array interfaces: "<f4", but not "bfloat16"."""
+    return isinstance(kind, str) and len(kind) >= 3 and kind[0] in "<>|" and kind[2:].isdigit()
 
 
 def raw_view(address, size, owner):

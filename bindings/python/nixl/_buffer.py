@@ -22,6 +22,18 @@ def checked_size(size):
     return size
 
 
+def checked_device(device_id):
+    """The number of a GPU; None is the first."""
+    if device_id is None:
+        return 0
+    if isinstance(device_id, bool) or not hasattr(device_id, "__index__"):
+        raise TypeError("device_id is the number of a GPU, not a %s" % type(device_id).__name__)
+    device_id = device_id.__index__()
+    if not 0 <= device_id < 1 << 31:
+        raise _errors.NotFoundError("GPU %d not present: GPUs count from 0" % device_id)
+    return device_id
+
+
 class Buffer:
     """Memory that bytes are moved from or to. Made by the ``from_...`` and ``allocate_...``
     functions.
@@ -31,7 +43,7 @@ class Buffer:
     """
 
     __slots__ = ("_context", "_handle", "_registration", "_size", "_address", "_kind", "_device",
-                 "_read_only", "_layout", "_why_read_only", "__weakref__")
+                 "_read_only", "_layout", "_why_read_only", "_lent", "__weakref__")
 
     def __init__(self, *_arguments, **_keywords):
         raise TypeError(
@@ -50,20 +62,29 @@ class Buffer:
         self._device = device
         self._read_only = read_only
         self._layout = layout
+        self._lent = None
         return self
 
     @classmethod
     def _wrap(cls, memory, pinned):
         if in_flight:
             retry_parked()
-        kind = HOST if memory.device < 0 else DEVICE
+        kind = HOST if memory.device == _arrays.HOST else DEVICE
         flags = (READ_ONLY if memory.read_only else 0) | (PIN if pinned and kind == HOST else 0)
         handle, context = ctypes.c_uint64(), _runtime.context()
         _errors.check(functions["buffer_wrap"](
-            context, memory.address or None, memory.bytes, kind, memory.device, flags,
+            context, memory.address or None, memory.bytes, kind, max(memory.device, -1), flags,
             ctypes.byref(handle)))
-        return cls._made(context, handle.value, memory.owner, False, memory.bytes, memory.address,
+        made = cls._made(context, handle.value, memory.owner, False, memory.bytes, memory.address,
                          kind, memory.device, memory.read_only, memory.layout)
+        if kind == DEVICE and memory.bytes:
+            made._device = made._describe().device
+            if memory.stream is not None:
+                from . import _streams
+                _streams.settle(memory.stream, made._device)
+        elif memory.device == _arrays.ANY_GPU:
+            made._device = 0  # nothing lies anywhere
+        return made
 
     @classmethod
     def from_host(cls, data, pinned=False):
@@ -76,7 +97,7 @@ class Buffer:
             pinned: Page-lock the memory, in place.
         """
         if isinstance(data, Buffer):
-            view = data._view() if data._size else None
+            view = data._owning_view() if data._size else None
             return cls._wrap(_arrays.Memory(data._address, data._size, data._read_only,
                                             data._layout, view, data._device), pinned)
         return cls._wrap(_arrays.memory_of(data), pinned)
@@ -88,7 +109,11 @@ class Buffer:
 
     @classmethod
     def from_torch(cls, tensor, pinned=False):
-        """Describes the memory of a torch tensor, on the CPU or a GPU, without copying it."""
+        """Describes the memory of a torch tensor, on the CPU or a GPU, without copying it.
+
+        Returns when what PyTorch has queued on its current stream of that GPU has run. For what is
+        queued later, pass ``stream`` to the transfer.
+        """
         try:
             import torch
         except ImportError as error:
@@ -100,6 +125,8 @@ class Buffer:
     @classmethod
     def from_dlpack(cls, tensor):
         """Describes the memory of any object with ``__dlpack__`` without copying it."""
+        if _arrays.is_torch(tensor):  # whose own way out refuses tensors of another current GPU
+            return cls._wrap(_arrays.of_torch(tensor), False)
         from . import _dlpack
         return cls._wrap(_dlpack.memory_of(tensor), False)
 
@@ -121,7 +148,7 @@ class Buffer:
             size: Bytes; by default the setting ``buffer_size``.
             device_id: Which GPU; by default the first.
         """
-        return cls._allocate(size, DEVICE, 0 if device_id is None else device_id)
+        return cls._allocate(size, DEVICE, checked_device(device_id))
 
     @classmethod
     def _allocate(cls, size, kind, device):
@@ -133,8 +160,7 @@ class Buffer:
         if in_flight:
             retry_parked()
         handle = ctypes.c_uint64()
-        _allocators.check(functions["buffer_allocate"](
-            context, size, kind, device, 0, ctypes.byref(handle)))
+        _allocators.call("buffer_allocate", context, size, kind, device, 0, ctypes.byref(handle))
         description = BufferDescription(struct_size=ctypes.sizeof(BufferDescription))
         _errors.check(functions["buffer_describe"](context, handle, ctypes.byref(description)))
         return cls._made(context, handle.value, None, True, size, description.address, kind, device,
@@ -237,6 +263,15 @@ class Buffer:
         self._check_readable()
         return self._registration.view(self._address, self._size)
 
+    def _owning_view(self):
+        """The same for memory that the CPU need not be able to look at."""
+        if self._device < 0:
+            return self._view()
+        if not self._handle:
+            raise _errors.StaleError("the buffer was freed")
+        self._describe()  # raises when the library was finalized and its memory is gone
+        return self._registration.view(self._address, self._size)
+
     def _chosen_layout(self, dtype, shape):
         known = self._layout or _arrays.Layout("|u1", (self._size,), "C")
         if dtype is None and shape is None:
@@ -270,30 +305,62 @@ class Buffer:
         return flat.view(kind).reshape(layout.shape, order=layout.order)
 
     def to_torch(self, dtype=None, shape=None):
-        """A torch tensor over the same memory, which it keeps alive.
+        """A torch tensor over the same memory, on its device, which it keeps alive.
+
+        Transfers do not wait for what is then queued on it: synchronize, or pass ``stream``.
+
+        Args:
+            dtype: A torch or NumPy type; by default that of what was wrapped or moved here, else
+                bytes.
+            shape: By default that of what was wrapped or moved here, else one axis.
 
         Raises:
             PermissionDeniedError: The memory is read-only, which no tensor can be.
+            UnsupportedError: This PyTorch has no CUDA, or the GPU is a simulated one.
         """
         if self._read_only:
             raise _errors.PermissionDeniedError(
                 "the memory is read-only, and torch has no read-only tensors",
                 hint="copy it: torch.frombuffer(bytearray(buffer.tobytes()), dtype=...)")
         import torch
-        view = self._view()
+        on_gpu = self._device >= 0
+        if on_gpu:
+            self._check_torch_reaches(torch)
+        view = self._owning_view()
         layout = self._chosen_layout(dtype, shape)
         name = layout.dtype
+        if isinstance(name, type):  # numpy.float32
+            import numpy
+            name = numpy.dtype(name).str
         if not isinstance(name, torch.dtype):
             name = getattr(torch, _arrays.TORCH_NAMES.get(name, str(name)), None)
             if not isinstance(name, torch.dtype):
                 raise _errors.UnsupportedError("torch has no element type %s" % layout.dtype)
         shape = layout.shape if isinstance(layout.shape, (tuple, list)) else (layout.shape,)
         if not self._size:
-            return torch.empty(tuple(0 if n == -1 else n for n in shape), dtype=name)
-        flat = torch.frombuffer(view, dtype=name)
+            return torch.empty(tuple(0 if n == -1 else n for n in shape), dtype=name,
+                               device=self.device)
+        if on_gpu:
+            from . import _dlpack
+            flat = torch.utils.dlpack.from_dlpack(_dlpack.export(
+                self._address, _arrays.Layout("|u1", (self._size,), "C"), view, self._device))
+            flat = flat.view(name)
+        else:
+            flat = torch.frombuffer(view, dtype=name)
         if layout.order == "F":
             return flat.reshape(tuple(reversed(shape))).permute(*reversed(range(len(shape))))
         return flat.reshape(shape)
+
+    def _check_torch_reaches(self, torch):
+        from . import _streams
+        if _streams.is_simulated():
+            raise _errors.UnsupportedError(
+                "PyTorch cannot see the memory of a simulated GPU",
+                hint="transfer it to host memory first")
+        if not torch.cuda.is_available():
+            raise _errors.UnsupportedError(
+                "this PyTorch (%s) has no CUDA" % torch.__version__,
+                hint="install a CUDA build of it, or transfer to host memory first")
 
     def tobytes(self):
         """A copy of host memory as ``bytes``."""
@@ -325,22 +392,40 @@ class Buffer:
     def __cuda_array_interface__(self):
         if self._kind not in (DEVICE, MANAGED):
             raise AttributeError("not memory of a GPU")
-        layout = self._chosen_layout(None, None)
-        return {"shape": layout.shape, "typestr": layout.dtype, "version": 3,
-                "data": (self._address, self._read_only)}
+        self._registration_for_others()
+        layout, strides = self._chosen_layout(None, None), None
+        if not _arrays.is_typestr(layout.dtype):  # bfloat16 and its like
+            layout = _arrays.Layout("|u1", (self._size,), "C")
+        if layout.order == "F":
+            strides, step = [], int(layout.dtype[2:])
+            for length in layout.shape:
+                strides.append(step)
+                step *= length
+            strides = tuple(strides)
+        return {"shape": layout.shape, "typestr": layout.dtype, "strides": strides, "version": 3,
+                "data": (self._address, self._read_only), "stream": None}
+
+    def _registration_for_others(self):
+        """What is lent to a library that keeps this object, and asks for no owner, must stay as
+        long as this object does."""
+        view = self._owning_view()
+        if self._lent is None:
+            self._lent = view
 
     def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None):
         from . import _dlpack
         if dl_device is not None and tuple(dl_device) != self.__dlpack_device__():
             raise BufferError("the memory is on %s; transfer it first" % self.device)
         address, layout = self._address, self._chosen_layout(None, None)
+        if copy and self._device >= 0:
+            raise BufferError("the memory is on %s; transfer it first" % self.device)
         if copy:
             data = bytearray(self.tobytes() or b"\0")
             owner = (ctypes.c_char * len(data)).from_buffer(data)
             return _dlpack.export(ctypes.addressof(owner), layout, owner, self._device)
         if self._read_only:
             raise BufferError("DLPack has no word for read-only memory; ask for a copy")
-        owner = self._registration if self._kind == DEVICE else self._view()
+        owner = self._owning_view()
         return _dlpack.export(address, layout, owner, self._device)
 
     def __dlpack_device__(self):

@@ -5,6 +5,7 @@ import ctypes
 
 from . import _errors
 from ._arrays import Layout, Memory
+from ._streams import LEGACY_DEFAULT
 
 _CPU, _CUDA, _CUDA_HOST, _CUDA_MANAGED = 1, 2, 3, 13
 _CODES = {0: "i", 1: "u", 2: "f", 5: "c", 6: "b"}
@@ -47,6 +48,8 @@ _NAME, _USED = b"dltensor", b"used_dltensor"  # capsules keep the pointer, so th
 class _Import:
     """Owns a tensor that another library gave us; its deleter runs once."""
 
+    managed = None
+
     def __init__(self, capsule):
         pointer = _get_pointer(capsule, _NAME)
         _set_name(capsule, _USED)
@@ -54,13 +57,24 @@ class _Import:
 
     def __del__(self):
         managed = self.managed
-        if managed.contents.deleter:
+        if managed is not None and managed.contents.deleter:
             managed.contents.deleter(managed)
+
+
+def _ask(thing):
+    """A capsule; bytes on a GPU are there before what comes next on the default stream."""
+    where = getattr(thing, "__dlpack_device__", None)
+    if where is not None and where()[0] in (_CUDA, _CUDA_MANAGED):
+        try:
+            return thing.__dlpack__(stream=LEGACY_DEFAULT)
+        except TypeError:  # one that knows no streams
+            pass
+    return thing.__dlpack__()
 
 
 def memory_of(thing):
     """The memory of an object with ``__dlpack__``."""
-    owner = _Import(thing.__dlpack__())
+    owner = _Import(_ask(thing))
     tensor = owner.managed.contents.tensor
     shape = tuple(tensor.shape[i] for i in range(tensor.ndim))
     itemsize = (tensor.bits * tensor.lanes + 7) // 8
@@ -84,7 +98,8 @@ def memory_of(thing):
     elif letter and tensor.lanes == 1:
         layout = Layout("%s%s%d" % (order, letter, itemsize), shape, "C")
     address = (tensor.data or 0) + tensor.byte_offset
-    return Memory(address, count * itemsize, False, layout, owner, device)
+    stream = LEGACY_DEFAULT if device >= 0 else None
+    return Memory(address, count * itemsize, False, layout, owner, device, stream)
 
 
 _exported = {}  # address of a _Managed -> what keeps it alive

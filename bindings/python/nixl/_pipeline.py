@@ -55,17 +55,18 @@ class Pipeline:
     def transfer(self, src, dst, *, deadline=None, stream=None, path_policy=None):
         """The same as ``nixl.transfer``, in this object's pieces.
 
-        Staging memory for all stages has to fit the setting ``pool_size``.
+        Staging memory for all stages has to fit the setting ``pool_size``, beside that of other
+        transfers at the same time: ``stages * chunk_size``, or less for a smaller transfer.
         """
         src, dst = ends(src, dst)
-        options = options_of(deadline, stream, path_policy)
+        options = options_of(deadline, stream, path_policy, (src, dst))
         return end_of_wait(start_with_options(src, dst, options, None, self._options), src, dst)
 
     def transfer_async(self, src, dst, *, deadline=None, stream=None, path_policy=None,
                        callback=None):
         """The same as ``nixl.transfer_async``, in this object's pieces."""
         src, dst = ends(src, dst)
-        options = options_of(deadline, stream, path_policy)
+        options = options_of(deadline, stream, path_policy, (src, dst))
         result = start_with_options(src, dst, options, callback, self._options)
         carry_layout(src, dst)
         return result

@@ -4,7 +4,7 @@
 import ctypes
 
 from . import _allocators, _errors, _runtime
-from ._buffer import DEVICE, HOST, KIND_NAMES, MANAGED, PINNED, Buffer, checked_size
+from ._buffer import DEVICE, HOST, KIND_NAMES, MANAGED, PINNED, Buffer, checked_device, checked_size
 from ._library import BufferDescription, PoolDescription, functions
 from ._registration import in_flight, retry_parked
 
@@ -15,7 +15,7 @@ _KINDS = {KIND_NAMES[kind]: kind for kind in (HOST, PINNED, DEVICE, MANAGED)}
 def _chosen_kind(memory_type, device_id):
     """The kind and device of the C ABI; kind 0: device memory, or pinned where there is no GPU."""
     if memory_type is None:
-        return (0, -1) if device_id is None else (DEVICE, device_id)
+        return (0, -1) if device_id is None else (DEVICE, checked_device(device_id))
     kind = _KINDS.get(memory_type)
     if kind is None:
         raise _errors.InvalidArgumentError(
@@ -23,7 +23,7 @@ def _chosen_kind(memory_type, device_id):
     if kind not in _ON_GPU and device_id is not None:
         raise _errors.InvalidArgumentError(
             "%s memory is on no GPU, but device_id is %r" % (memory_type, device_id))
-    return kind, (0 if device_id is None else device_id) if kind in _ON_GPU else -1
+    return kind, checked_device(device_id) if kind in _ON_GPU else -1
 
 
 class MemoryPool:
@@ -55,8 +55,8 @@ class MemoryPool:
         if in_flight:
             retry_parked()
         handle = ctypes.c_uint64()
-        _allocators.check(functions["pool_create"](
-            self._context, checked_size(size), kind, device, ctypes.byref(handle)))
+        _allocators.call(
+            "pool_create", self._context, checked_size(size), kind, device, ctypes.byref(handle))
         self._handle = handle.value
         description = self._describe()
         self._size, self._kind, self._device = (

@@ -73,7 +73,8 @@ class Prepared:
             self._unsettled = result
             return result
         result = self._post_with(
-            indices, target_indices, options_of(deadline, stream, path_policy), callback)
+            indices, target_indices,
+            options_of(deadline, stream, path_policy, self._ends), callback)
         if result._code is None:  # a callback may have come already
             self._unsettled = result
         return result

@@ -116,6 +116,13 @@ def _tell_allocator(name, table):
 def add_allocator(name, allocator, table):
     """For the context that is open, and for those to come. Keeps both alive."""
     with _lock:
+        known = allocators.get(name)
+        if known is not None and known[0] is allocator:
+            return
+        if known is not None:
+            raise _errors.AlreadyExistsError(
+                "there is an allocator %r already" % name,
+                hint="choose another name; memory of the old one may be in use")
         if _context:
             _tell_allocator(name, table)
         allocators[name] = allocator, table

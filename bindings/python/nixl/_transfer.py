@@ -3,7 +3,7 @@
 
 import ctypes
 
-from . import _calls, _errors, _runtime, _watch
+from . import _allocators, _calls, _errors, _runtime, _watch
 from ._buffer import Buffer, StorageBuffer
 from ._handle import GOING_ON, OwnTransfer, Room, read_path
 from ._library import PostOptions, functions
@@ -81,6 +81,8 @@ def locked_size(src, dst):
 
 def refused(src, dst, error):
     """The error to raise for a transfer that was not made; says what only Python knows."""
+    if isinstance(error, _errors.OutOfMemoryError):  # staging memory may come from an allocator
+        error.__cause__ = _allocators.cause()
     for role, buffer in (("src", src), ("dst", dst)):
         if not buffer._handle:
             return _errors.StaleError("%s: the buffer was freed" % role, hint="make a new one")
@@ -94,7 +96,20 @@ def carry_layout(src, dst):
         dst._layout = src._layout
 
 
-def options_of(deadline, stream, path_policy):
+def _joined(stream, ends):
+    """The number of a stream for the C ABI. Default streams, which mean another one in each
+    context, are waited for here."""
+    from . import _streams
+    number = _streams.number_of(stream)
+    devices = {end._device for end in ends if end._device >= 0}
+    if not _streams.is_default(number) or not devices:
+        return number
+    for device in devices:
+        _streams.settle(number, device)
+    return None
+
+
+def options_of(deadline, stream, path_policy, ends):
     options = PostOptions(struct_size=ctypes.sizeof(PostOptions))
     if deadline is not None:
         if not deadline > 0:
@@ -102,7 +117,7 @@ def options_of(deadline, stream, path_policy):
         if deadline < _NO_END_S:  # else it is none: nobody lives that long
             options.deadline_ns = max(1, int(deadline * 1e9))
     if stream is not None:
-        options.stream = getattr(stream, "cuda_stream", stream)
+        options.stream = _joined(stream, ends)
     if path_policy not in _POLICIES:
         raise _errors.InvalidArgumentError(
             "path_policy %r is none of allow, warn, require_direct" % (path_policy,))
@@ -132,7 +147,9 @@ def start_with_options(src, dst, options, callback, pipeline=None):
     try:
         prepare_target(dst)
         if callback is None:
-            _errors.check(functions["request_post"](src._context, request, ctypes.byref(options)))
+            status = functions["request_post"](src._context, request, ctypes.byref(options))
+            if status:
+                raise refused(src, dst, _errors.last(status))
         else:
             _watch.post_with_callback(result, callback, options, None)
     except BaseException:
@@ -215,7 +232,8 @@ def transfer(src, dst, *, deadline=None, stream=None, path_policy=None):
         else:
             raise refused(src, dst, _errors.last(request[0]))
     else:
-        result = start_with_options(src, dst, options_of(deadline, stream, path_policy), None)
+        result = start_with_options(
+            src, dst, options_of(deadline, stream, path_policy, (src, dst)), None)
     return end_of_wait(result, src, dst)
 
 
@@ -252,7 +270,8 @@ def transfer_async(src, dst, *, deadline=None, stream=None, path_policy=None, ca
             src.__class__ is Buffer and dst.__class__ is Buffer):
         result = _started(src, dst, _start)
     else:
-        result = start_with_options(src, dst, options_of(deadline, stream, path_policy), callback)
+        result = start_with_options(
+            src, dst, options_of(deadline, stream, path_policy, (src, dst)), callback)
     carry_layout(src, dst)
     return result
 

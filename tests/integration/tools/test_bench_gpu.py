@@ -30,6 +30,32 @@ class Gpus(ProgramTest):
                                       "--count", "500", "--layout", layout, "--verify", "full")
                 self.assertIn("gather kernel", value["path"]["legs"][0]["engine"])
 
+    def test_engines_are_compared_in_one_run(self):
+        blocks = ("--src-type", "gpu", "--dst-type", "gpu", "--dst-device", "1", "--block", "4K",
+                  "--count", "512", "--layout", "random", "--iterations", "3")
+        done = self.bench("--output", "json", "--compare", "engine=kernel,copy", "--sm-budget", "4",
+                          *blocks, **GPUS)
+        self.assert_runs(done)
+        found = [(result["compared"], result["variant"],
+                  result["path"]["legs"][0]["engine"].split(",")[0])
+                 for result in done.json()["results"]]
+        self.assertEqual([row[:2] for row in found],
+                         [("cuda.engine", "kernel"), ("cuda.engine", "copy")])
+        self.assertIn("kernel", found[0][2])
+        self.assertIn("copy engine", found[1][2])
+        done = self.bench("--compare", "engine=kernel,copy", *blocks, **GPUS)
+        self.assert_runs(done)
+        self.assertRegex(done.out, r"(?m)^Compared: cuda.engine$")
+        self.assertRegex(done.out, r"(?m)^2M kernel .* cuda \(.*kernel.*\)$")
+        self.assertRegex(done.out, r"(?m)^2M copy .* cuda \(.*copy engine.*\)$")
+
+    def test_what_cannot_be_compared(self):
+        for wrong, code in (("engine", 2), ("=a", 2), ("engine=", 2), ("engine=copy,,kernel", 2),
+                            ("engine=steam", 1), ("nonsense=1,2", 1)):
+            with self.subTest(wrong=wrong):
+                self.assertEqual(self.bench("--compare", wrong, "--size", "1MB", **GPUS).code, code)
+        self.assertEqual(self.bench("--sm-budget", "few", "--size", "1MB", **GPUS).code, 2)
+
     def test_to_and_from_memory_and_files(self):
         for ends in (("cpu-pinned", "gpu"), ("gpu", "cpu-pageable"), ("file", "gpu"),
                      ("gpu", "file")):

@@ -117,7 +117,7 @@ TEST_F(ApiAllocator, PoolOnMemoryThatIsHardlyAligned_alignsItsBuffers) {
     EXPECT_EQ(mine->out(), 1u);
     const nixl::Buffer buffer = pool.allocate(1000);
     EXPECT_EQ(reinterpret_cast<uintptr_t>(buffer.data()) % 256, 0u);
-    EXPECT_LT(pool.stats().bytes, 1u << 20);
+    EXPECT_EQ(pool.stats().bytes, 1u << 20);
 }
 
 TEST_F(ApiAllocator, OutOfMemory_isAnError) {

@@ -33,7 +33,8 @@ def main():
     if measured is None:
         return 0
     gpu, lines = measured
-    table = results.Table("gpu", "%d x %s, CUDA %d.%d; medians in turn with the driver's own copy"
+    table = results.Table("gpu_copies",
+                          "%d x %s, CUDA %d.%d; medians in turn with the driver's own copy"
                           % (gpu["gpus"], gpu["gpu"], gpu["cuda"] // 1000,
                              gpu["cuda"] % 1000 // 10))
     for line in lines:
@@ -43,6 +44,7 @@ def main():
                   "%.1f %% of raw; %.2f us, waited for %.2f, raw %.2f; %.2f GB/s"
                   % (100 * raw / ours, ours, line["nixl_wait_us"], raw, size / ours / 1e3),
                   target[1](ours, raw) if target else None)
+        table.save(done=False)
     table.save()
     return table.code()
 
