@@ -40,7 +40,7 @@ class Pool : public Slot {
     PoolFigures figures_ GUARDED_BY(mutex_);
 };
 
-/// All pools of a context.
+/// All pools of a context. They outlive the regions that were cut from them.
 ///
 /// Threads: any thread.
 class Pools {
