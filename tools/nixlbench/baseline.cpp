@@ -21,9 +21,14 @@ constexpr std::uint64_t CALL_BYTES = 1 << 20, PAGE = 4096;
 
 Baseline::Baseline(const Shape& shape, const End& source, const End& target)
     : shape_(shape), source_(source), target_(target), ways_(0) {
-    if (source.wish().kind == EndKind::GPU || target.wish().kind == EndKind::GPU)
-        return;
     const bool files = source.is_file() || target.is_file();
+    const bool from_gpu = source.wish().kind == EndKind::GPU;
+    if (from_gpu || target.wish().kind == EndKind::GPU) {
+        if (!files)
+            driver_ = DriverCopy::open((from_gpu ? source : target).wish().device);
+        ways_ = driver_ ? 1 : 0;
+        return;
+    }
     ways_ = shape.bytes() < SHARED_FROM_BYTES ? 1 : 2;
     crew_ = std::make_unique<Crew>(ways_ == 1 ? 1 : files ? FILE_THREADS : MEMORY_THREADS);
     call_ = !files              ? "memcpy"
@@ -76,7 +81,12 @@ void Baseline::job(unsigned thread, unsigned threads) {
 
 void Baseline::measure(unsigned way) {
     const std::uint64_t start_ns = now_ns();
-    if (way == 0)
+    if (driver_) {
+        const auto address = [](const End& end) {
+            return reinterpret_cast<std::uint64_t>(end.buffer().data());
+        };
+        refused_ = !driver_->copy(address(target_), address(source_), shape_.bytes()) || refused_;
+    } else if (way == 0)
         job(0, 1);
     else
         crew_->run([this](unsigned thread) { job(thread, crew_->threads()); });
@@ -85,6 +95,12 @@ void Baseline::measure(unsigned way) {
 
 Baseline::Best Baseline::best() const {
     Best best;
+    if (driver_)
+        return refused_ ? best
+                        : Best{latencies_[0].percentile_ns(0.5),
+                               shape_.count() == 1 ? "the driver's copy"
+                                                   : "one copy of all bytes by the driver",
+                               latencies_[0].count()};
     for (unsigned way = 0; way < ways_; ++way) {
         const double median_ns = latencies_[way].percentile_ns(0.5);
         if (median_ns <= 0 || (best.median_ns > 0 && median_ns >= best.median_ns))

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the same job takes without the library: plain memcpy and plain system calls, with one thread
-// and with several. Measured in turns with the library's, on the same buffers and files.
+// and with several; of GPUs the limit of the link, one copy of as many bytes by the driver. It is
+// measured in turns with the library's, on the same buffers and files.
 #pragma once
 
 #include <memory>
@@ -8,6 +9,7 @@
 
 #include "common/crew.h"
 #include "common/latencies.h"
+#include "nixlbench/driver_copy.h"
 #include "nixlbench/end.h"
 #include "nixlbench/shape.h"
 
@@ -15,7 +17,7 @@ namespace nixl::tools {
 
 class Baseline {
   public:
-    /// For GPUs there is none.
+    /// Between files and GPUs there is none.
     Baseline(const Shape& shape, const End& source, const End& target);
 
     /// Ways to do the job; 0 when there is none.
@@ -43,6 +45,8 @@ class Baseline {
     std::unique_ptr<Crew> crew_;
     std::unique_ptr<Memory> between_; // file to file: one piece per thread
     std::string call_;
+    std::unique_ptr<DriverCopy> driver_; ///< instead of the crew
+    bool refused_ = false;               ///< by the driver
     Latencies latencies_[2];
 };
 

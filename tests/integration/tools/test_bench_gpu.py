@@ -22,6 +22,8 @@ class Gpus(ProgramTest):
         value = self.measured("--mode", "p2p", "--src-type", "gpu", "--src-device", "0",
                               "--dst-type", "gpu", "--dst-device", "1", "--size", "1MB")
         self.assertEqual(value["path"]["legs"][0]["engine"], "copy engine")
+        self.assertEqual(value["raw"]["name"], "the driver's copy")
+        self.assertGreater(value["raw"]["bandwidth_gigabytes_per_second"], 0)
 
     def test_scattered_blocks_go_by_kernel(self):
         for layout in ("random", "strided"):
@@ -29,6 +31,7 @@ class Gpus(ProgramTest):
                 value = self.measured("--src-type", "gpu", "--dst-type", "gpu", "--block", "4K",
                                       "--count", "500", "--layout", layout, "--verify", "full")
                 self.assertIn("gather kernel", value["path"]["legs"][0]["engine"])
+                self.assertEqual(value["raw"]["name"], "one copy of all bytes by the driver")
 
     def test_engines_are_compared_in_one_run(self):
         blocks = ("--src-type", "gpu", "--dst-type", "gpu", "--dst-device", "1", "--block", "4K",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pools from below: whose registrations their buffers use, in which order memory is taken apart, and
-// what programs' allocators are asked for.
+// Pools from below: whose registrations their buffers use, in which order memory is taken apart,
+// and what programs' allocators are asked for.
 #include "memory/pools.h"
 
 #include <cstdlib>
