@@ -136,7 +136,7 @@ Result<void> Context::start(const Parts& parts) {
         gpus = gpu_choice(settings_);
         // A forked child goes on without the simulated GPUs that its parent has opened.
         if (settings_.text("enable_gpu") == "true" ||
-            (gpus.simulated != 0 && !is_cuda_driver_inherited(gpus)))
+            (gpus.enabled && gpus.simulated != 0 && !is_cuda_driver_inherited(gpus)))
             NIXL_RETURN_IF_ERROR(require_gpu(gpus));
     }
     warn_of_missing_engine(wanted_backend);

@@ -34,6 +34,14 @@ TEST_F(ApiContext, SameConfigTwice_isFineOtherIsRefused) {
     }
 }
 
+TEST_F(ApiContext, GpusThatAreSwitchedOff_areNotMissed) {
+    nixl::Config config;
+    config.enable_gpu = false;
+    config.settings.emplace_back("sim_gpus", "2"); // as from the environment
+    nixl::initialize(config);
+    EXPECT_THROW(nixl::Buffer::allocate(8, nixl::MemoryType::DEVICE), nixl::NIXLException);
+}
+
 // Proves: S-154
 TEST_F(ApiContext, InitializeAfterConfigure_isContentWithWhatIsNotGiven) {
     nixl::Config config;

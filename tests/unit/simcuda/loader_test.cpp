@@ -114,7 +114,11 @@ TEST(SimulatedDriver, NobodyWhoAsksForGpus_getsThemOnlyFromTheEnvironment) {
                    ? "gpus " + std::to_string(devices)
                    : "error " + std::to_string(static_cast<int>(result));
     };
-    EXPECT_EQ(in_child(count), "error 100");
+    EXPECT_EQ(in_child([&] {
+                  ::unsetenv("NIXL_SIM_GPUS");
+                  return count();
+              }),
+              "error 100");
     EXPECT_EQ(in_child([&] {
                   ::setenv("NIXL_SIM_GPUS", "3", 1);
                   return count();
