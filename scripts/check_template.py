@@ -102,7 +102,8 @@ def new_backend_moves_bytes(staging, folder):
         file.write(cheap)
     build = build_plugin(staging, source, os.path.join(folder, "build-made"))
     is_loaded(staging, build, MADE)
-    bench = [staging.program("nixlbench"), "--mode", "p2p", "--size", "1MB", "--iterations", "5"]
+    bench = [staging.program("nixlbench"), "--mode", "p2p", "--size", "1MB", "--iterations", "5",
+             "--src-type", "cpu", "--dst-type", "cpu"]
     text = run(bench, {"NIXL_PLUGIN_DIR": build})
     assert "Path: " + MADE in text, "another path was taken"
     assert "Verified: 5 of 5" in text, "bytes were not verified"

@@ -51,7 +51,8 @@ def use(folder, wheel):
     home = os.path.join(folder, "environment")
     venv.create(home, with_pip=True)
     python = os.path.join(home, "bin", "python")
-    hidden = {"PYTHONPATH": "", "NIXL_LIBRARY": "", "NIXL_PYTHON_HOT": ""}
+    # Nor has a wheel the simulated GPUs that this machine may ask for.
+    hidden = {"PYTHONPATH": "", "NIXL_LIBRARY": "", "NIXL_PYTHON_HOT": "", "NIXL_SIM_GPUS": "0"}
     run([python, "-m", "pip", "install", "--no-index", "--no-deps", wheel], hidden, quiet=True)
     run([python, "-c", USE], hidden, folder="/")
     programs = [name for name in os.listdir(os.path.join(home, "bin")) if name.startswith("nixl")]

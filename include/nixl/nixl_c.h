@@ -114,8 +114,8 @@ NIXL_API nixl_status nixl_context_configure(nixl_context context, const nixl_set
                                             uint32_t count);
 
 /* JSON for people and tools: section is "config", "backends", "plugins", "paths", "capabilities",
- * "memory", "metrics" or "abandoned". `context` may be none for config, plugins and
- * capabilities. */
+ * "devices", "memory", "metrics" or "abandoned". `context` may be none for config, plugins,
+ * capabilities and devices. */
 NIXL_API nixl_status nixl_report(nixl_context context, const char* section, char* out,
                                  size_t capacity, size_t* needed);
 

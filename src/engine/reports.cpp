@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "engine/context.h"
+#include "platform/gpu_facts.h"
 #include "platform/system.h"
 #include "transfer/pipeline.h"
 
@@ -82,6 +83,45 @@ std::string Context::capabilities_json() const {
     return json.text();
 }
 
+std::string Context::devices_json() {
+    const GpuChoice choice = [this] {
+        const MutexLock lock(mutex_);
+        return gpu_choice(settings_);
+    }();
+    const auto driver = cuda_driver(choice);
+    JsonWriter json;
+    json.object().key("gpus").array();
+    const auto found = driver.ok() ? gpu_facts(*driver.value()) : std::vector<GpuFacts>();
+    for (const GpuFacts& gpu : found) {
+        json.object().key("number").value(gpu.number).key("name").value(gpu.name);
+        json.key("bus_id").value(gpu.bus_id).key("bytes").value(gpu.bytes);
+        json.key("compute").value(std::to_string(gpu.compute_major) + "." +
+                                  std::to_string(gpu.compute_minor));
+        json.key("multiprocessors").value(gpu.multiprocessors);
+        json.key("simulated").value(driver.value()->simulated).key("peers").array();
+        for (const int peer : gpu.peers)
+            json.value(peer);
+        json.end().key("links").object();
+        if (gpu.links)
+            json.key("pcie_generation")
+                .value(gpu.links->pcie_generation)
+                .key("most_pcie_generation")
+                .value(gpu.links->most_pcie_generation)
+                .key("pcie_width")
+                .value(gpu.links->pcie_width)
+                .key("most_pcie_width")
+                .value(gpu.links->most_pcie_width)
+                .key("nvlinks")
+                .value(gpu.links->nvlinks);
+        else
+            json.key("reason").value(gpu.why_no_links);
+        json.end().end();
+    }
+    json.end().key("driver").value(driver.ok() ? driver.value()->version : 0);
+    json.key("reason").value(driver.ok() ? std::string() : driver.error().message).end();
+    return json.text();
+}
+
 std::string Context::memory_json() {
     uint64_t buffers = 0, bytes = 0, library_bytes = 0, staging_blocks = 0;
     regions_->for_each([&](const Region& region) {
@@ -130,6 +170,8 @@ std::string Context::metrics_json() {
 }
 
 Result<std::string> Context::report(std::string_view section) {
+    if (section == "devices") // without the lock: drivers may take their time
+        return devices_json();
     const MutexLock lock(mutex_);
     if (section == "config")
         return settings_.to_json();
@@ -147,8 +189,9 @@ Result<std::string> Context::report(std::string_view section) {
         return metrics_json();
     if (section == "abandoned")
         return transfers_->abandoned_json();
-    return Error(Code::INVALID_ARGUMENT, "no report section '" + std::string(section) + "'",
-                 "config, backends, plugins, paths, capabilities, memory, metrics or abandoned");
+    return Error(
+        Code::INVALID_ARGUMENT, "no report section '" + std::string(section) + "'",
+        "config, backends, plugins, paths, capabilities, devices, memory, metrics or abandoned");
 }
 
 Result<std::string> Context::explain(nixl_buffer source, nixl_buffer target, uint64_t bytes) {

@@ -171,6 +171,22 @@ void check_devices(Findings& out) {
                        ucx.outside ? "1.20.x is what is supported" : ""});
 }
 
+/// Fewer lanes than the GPU and its slot have: every path over the link is slower by as much.
+void check_gpu_links(Findings& out) {
+    const Json devices = Json::read(nixl::report("devices", nixl_context{}));
+    for (const auto& [unused, gpu] : devices["gpus"].members()) {
+        const Json& links = gpu["links"];
+        if (!links["reason"].text().empty())
+            continue;
+        const bool narrow = links["pcie_width"].number() < links["most_pcie_width"].number();
+        out.push_back({narrow ? WARN : PASS, "link of GPU " + gpu["number"].text(),
+                       "PCIe x" + links["pcie_width"].text() + " of x" +
+                           links["most_pcie_width"].text() + ", " + links["nvlinks"].text() +
+                           " NVLinks up",
+                       narrow ? "look at the slot, the riser and the BIOS's bifurcation" : ""});
+    }
+}
+
 /// Rotating disks are the slowest part of any path that they are on.
 void check_disks(Findings& out) {
     std::string rotating, solid;
@@ -244,6 +260,11 @@ std::vector<Finding> run_checks() {
     check_memory(out);
     check_temporary_folder(out);
     check_devices(out);
+    try {
+        check_gpu_links(out);
+    } catch (const NIXLException&) {
+        // check_library() has told that no context opens.
+    }
     check_disks(out);
     return out;
 }

@@ -26,6 +26,7 @@ constexpr Option TABLE[] = {
     {"backends", nullptr, "no", "backends and what they move"},
     {"plugins", nullptr, "no", "plug-ins, and why some were refused"},
     {"capabilities", nullptr, "no", "optional parts: there, or why not"},
+    {"gpus", nullptr, "no", "GPUs, and how they are attached"},
     {"config", nullptr, "no", "all settings, their values and where those come from"},
     {nullptr, nullptr, "", "How"},
     {"json", nullptr, "no", "one JSON object with a member for each section"},
@@ -81,6 +82,8 @@ void add_library(const CommandLine& line, std::vector<Section>& sections) {
         sections.push_back(paths_section(context));
     if (all || line.is_on("capabilities"))
         sections.push_back(capabilities_section(context));
+    if (line.is_on("gpus"))
+        sections.push_back(gpus_section(context));
     if (all || line.is_on("config"))
         sections.push_back(config_section(context, line.is_on("config")));
 }
@@ -102,7 +105,8 @@ void add_config_despite_errors(std::vector<Section>& sections, bool as_json) {
 }
 
 bool wants_library(const CommandLine& line) {
-    for (const char* option : {"system", "paths", "backends", "plugins", "capabilities", "config"})
+    for (const char* option :
+         {"system", "paths", "backends", "plugins", "capabilities", "gpus", "config"})
         if (line.is_on(option))
             return true;
     return false;

@@ -6,6 +6,7 @@
 
 #include "common/json_reader.h"
 #include "common/text.h"
+#include "common/units.h"
 #include "nixl-info/sections.h"
 
 namespace nixl::tools {
@@ -96,6 +97,34 @@ Section capabilities_section(nixl_context context) {
     for (const auto& [name, capability] : capabilities.members())
         section.add(name, capability["available"].is_true() ? "yes"
                                                             : "no: " + capability["reason"].text());
+    return section;
+}
+
+Section gpus_section(nixl_context context) {
+    Section section{"gpus", {}, report("devices", context)};
+    const Json devices = Json::read(section.json);
+    for (const auto& [unused, gpu] : devices["gpus"].members()) {
+        std::string text = gpu["name"].text() + (gpu["simulated"].is_true() ? ", simulated" : "");
+        text += ", " +
+                format_size(static_cast<std::uint64_t>(gpu["bytes"].number()), SizeUnits::BINARY) +
+                ", compute " + gpu["compute"].text() + ", " + gpu["multiprocessors"].text() +
+                " multiprocessors, at " + gpu["bus_id"].text();
+        const Json& links = gpu["links"];
+        if (links["reason"].text().empty())
+            text += format(
+                "; PCIe x%s of x%s, up to generation %s; %s NVLinks up",
+                links["pcie_width"].text().c_str(), links["most_pcie_width"].text().c_str(),
+                links["most_pcie_generation"].text().c_str(), links["nvlinks"].text().c_str());
+        else if (!gpu["simulated"].is_true())
+            text += "; links unknown: " + links["reason"].text();
+        std::vector<std::string> peers;
+        for (const auto& [none, peer] : gpu["peers"].members())
+            peers.push_back("GPU " + peer.text());
+        text += peers.empty() ? "; reaches no other GPU" : "; reaches " + joined(peers, ", ");
+        section.add("GPU " + gpu["number"].text(), text);
+    }
+    if (section.facts.empty())
+        section.add("none", devices["reason"].text());
     return section;
 }
 

@@ -19,6 +19,8 @@ void add_system(std::vector<Section>& sections);
 [[nodiscard]] Section plugins_section(nixl_context context);
 [[nodiscard]] Section paths_section(nixl_context context);
 [[nodiscard]] Section capabilities_section(nixl_context context);
+/// GPUs and how they are attached.
+[[nodiscard]] Section gpus_section(nixl_context context);
 /// `all` false: what differs from the defaults. `refused` are marked.
 [[nodiscard]] Section config_section(nixl_context context, bool all,
                                      const std::vector<Refused>& refused = {});

@@ -55,7 +55,7 @@ class Info(ProgramTest):
 
     def test_every_section_alone_in_text_and_json(self):
         """Proves: S-201"""
-        for name in ("paths", "backends", "plugins", "capabilities", "config"):
+        for name in ("paths", "backends", "plugins", "capabilities", "gpus", "config"):
             with self.subTest(name=name):
                 text, data = self.info("--" + name), self.info("--" + name, "--json")
                 self.assert_runs(text)
@@ -65,6 +65,16 @@ class Info(ProgramTest):
         self.assertLessEqual({"versions", "host", "gpus_and_drivers", "block_devices",
                               "network_interfaces", "backends", "plugins", "capabilities", "config",
                               "checks"}, set(everything))
+
+    def test_gpus(self):
+        """Proves: S-061"""
+        done = self.info("--gpus", NIXL_SIM_GPUS="2")
+        self.assertRegex(done.out, r"(?m)^  GPU 0 +Simulated GPU 0, simulated, 16\.00 GB, comp")
+        self.assertIn("reaches GPU 0", done.out)
+        found = self.info("--gpus", "--json", NIXL_SIM_GPUS="2").json()["gpus"]
+        self.assertEqual([gpu["peers"] for gpu in found["gpus"]], [[1], [0]])
+        none = self.info("--gpus", NIXL_ENABLE_GPU="false")
+        self.assertRegex(none.out, r"(?m)^  none +GPUs are switched off")
 
     def test_config_shows_values_and_where_they_come_from(self):
         """Proves: S-201"""
@@ -202,7 +212,7 @@ class Info(ProgramTest):
         usage = self.info("--help")
         self.assert_runs(usage)
         for name in ("system", "check", "paths", "plugins", "backends", "capabilities", "config",
-                     "json", "version", "help"):
+                     "gpus", "json", "version", "help"):
             self.assertIn("--" + name, usage.out)
         wrong = self.info("--sytem")
         self.assertEqual(wrong.code, 2)

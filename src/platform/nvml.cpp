@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "platform/nvml.h"
+
+#include <array>
+
+#include <dlfcn.h>
+
+namespace nixl::core {
+
+namespace {
+
+using Device = struct DeviceOfNvml*;
+
+constexpr int SUCCESS = 0;
+constexpr unsigned MOST_NVLINKS = 18; // NVML_NVLINK_MAX_LINKS
+
+} // namespace
+
+/// Its interface as NVIDIA documents it: nvmlReturn_t is an int, 0 is success.
+struct Nvml::Calls {
+    int (*init)() = nullptr;
+    int (*shutdown)() = nullptr;
+    const char* (*error_text)(int) = nullptr;
+    int (*find)(const char* bus_id, Device* out) = nullptr;
+    int (*pcie_generation)(Device, unsigned* out) = nullptr;
+    int (*most_pcie_generation)(Device, unsigned* out) = nullptr;
+    int (*pcie_width)(Device, unsigned* out) = nullptr;
+    int (*most_pcie_width)(Device, unsigned* out) = nullptr;
+    int (*nvlink_state)(Device, unsigned link, int* out) = nullptr;
+
+    template <typename Function> bool load(void* library, const char* name, Function& function) {
+        function = reinterpret_cast<Function>(::dlsym(library, name));
+        return function != nullptr;
+    }
+    bool load_all(void* library) {
+        return load(library, "nvmlInit_v2", init) && load(library, "nvmlShutdown", shutdown) &&
+               load(library, "nvmlErrorString", error_text) &&
+               load(library, "nvmlDeviceGetHandleByPciBusId_v2", find) &&
+               load(library, "nvmlDeviceGetCurrPcieLinkGeneration", pcie_generation) &&
+               load(library, "nvmlDeviceGetMaxPcieLinkGeneration", most_pcie_generation) &&
+               load(library, "nvmlDeviceGetCurrPcieLinkWidth", pcie_width) &&
+               load(library, "nvmlDeviceGetMaxPcieLinkWidth", most_pcie_width) &&
+               load(library, "nvmlDeviceGetNvLinkState", nvlink_state);
+    }
+    [[nodiscard]] Error error(int code, std::string what) const {
+        Error error(Code::UNSUPPORTED, std::move(what) + ": " + error_text(code));
+        error.detail = code;
+        return error;
+    }
+};
+
+Nvml::Nvml() : calls_(std::make_unique<Calls>()) {}
+
+Nvml::~Nvml() {
+    if (calls_->shutdown != nullptr)
+        (void)calls_->shutdown();
+}
+
+Result<std::unique_ptr<Nvml>> Nvml::open(const char* library) {
+    // Never unloaded: other users of the process may hold it, too.
+    void* const handle = ::dlopen(library, RTLD_NOW | RTLD_LOCAL);
+    if (handle == nullptr) {
+        const char* const why = ::dlerror();
+        return Error(Code::UNSUPPORTED, std::string("NVML: ") + (why != nullptr ? why : library));
+    }
+    // allow(naked-new): a private constructor; owned at once.
+    std::unique_ptr<Nvml> nvml(new Nvml);
+    Calls calls;
+    if (!calls.load_all(handle))
+        return Error(Code::UNSUPPORTED, std::string("NVML: ") + library + " lacks a function");
+    if (const int code = calls.init(); code != SUCCESS)
+        return calls.error(code, "NVML does not start");
+    *nvml->calls_ = calls;
+    return nvml;
+}
+
+Result<GpuLinks> Nvml::links_of(const std::string& bus_id) const {
+    Device device = nullptr;
+    int code = calls_->find(bus_id.c_str(), &device);
+    if (code != SUCCESS)
+        return calls_->error(code, "NVML does not know the GPU at " + bus_id);
+    GpuLinks links;
+    const std::array asked{
+        std::pair{calls_->pcie_generation, &links.pcie_generation},
+        std::pair{calls_->most_pcie_generation, &links.most_pcie_generation},
+        std::pair{calls_->pcie_width, &links.pcie_width},
+        std::pair{calls_->most_pcie_width, &links.most_pcie_width},
+    };
+    for (const auto& [call, out] : asked)
+        if (code = call(device, out); code != SUCCESS)
+            return calls_->error(code, "NVML: the PCIe link of the GPU at " + bus_id);
+    for (unsigned link = 0; link < MOST_NVLINKS; ++link) {
+        int is_up = 0; // GPUs without NVLink answer with an error
+        if (calls_->nvlink_state(device, link, &is_up) == SUCCESS && is_up != 0)
+            ++links.nvlinks;
+    }
+    return links;
+}
+
+} // namespace nixl::core
