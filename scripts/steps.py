@@ -190,6 +190,7 @@ def installed_steps():
             [sys.executable, "tests/seed/run.py", "--text", found],
             needs=("build",),
             skip=no_specification,
+            limit_s=30 * MINUTE,
         ),
         Step(
             "example",
@@ -201,11 +202,12 @@ def installed_steps():
     ]
 
 
-def gpu_step(name, about, command, skip=None, must_pass_some=True, **environment):
+def gpu_step(name, about, command, skip=None, must_pass_some=True, limit_s=4 * MINUTE,
+             **environment):
     """On the machine's own GPUs. In a bundle everything is built."""
     needs = ("gpu",) if name != "gpu" else () if tree.BUNDLED else ("build",)
     return Step(name, about, command, needs=needs, skip=skip,
-                environment=dict({"NIXL_TEST_GPU": "1"}, **environment), limit_s=4 * MINUTE,
+                environment=dict({"NIXL_TEST_GPU": "1"}, **environment), limit_s=limit_s,
                 must_pass_some=must_pass_some)
 
 
@@ -227,7 +229,7 @@ def gpu_steps():
                  script("check_gpu_python.py")),
         gpu_step("gpu-seed", "the specification's examples, word for word",
                  [sys.executable, "tests/seed/run.py", "--gpus", "real", "--text",
-                  specification() or ""], skip=no_specification),
+                  specification() or ""], skip=no_specification, limit_s=15 * MINUTE),
         gpu_step("gpu-memcheck", "compute-sanitizer finds no wrong access",
                  script("check_gpu.py", "--sanitizer", "memcheck"), must_pass_some=False),
         gpu_step("gpu-racecheck", "compute-sanitizer finds no race in shared memory",

@@ -37,7 +37,7 @@ struct Gpu {
     }
     /// Notes `result` if it is one after which nothing works any more.
     void note(CuResult result) noexcept {
-        if (is_device_lost(result))
+        if (result != CuResult::SUCCESS && is_device_lost(result))
             end(result);
     }
     void end(CuResult why) noexcept {

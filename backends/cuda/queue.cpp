@@ -109,9 +109,12 @@ bool Queue::goes_by_kernel(Line& line, const Submission& work) noexcept {
 /// A piece that fails ends the flight: it may be on the stream in part, so it ends with it.
 void Queue::copy_some(Line& line, Flight& flight, Submission& work) noexcept {
     Elements& at = work.at;
-    const Piece first = at.here();
-    while (flight.copies < Line::FLIGHT_COPIES && !at.done() && is_of_one_line(first, at.here()) &&
-           !goes_by_kernel(line, work)) {
+    const Piece first = at.here(); // goes here: start_some() has looked
+    const auto goes_on = [&] {
+        return flight.element_count == 0 ||
+               (is_of_one_line(first, at.here()) && !goes_by_kernel(line, work));
+    };
+    while (flight.copies < Line::FLIGHT_COPIES && !at.done() && goes_on()) {
         uint64_t elements = 0;
         const Piece piece = take_piece(at, &elements);
         flight.why = copy(line, flight, piece);

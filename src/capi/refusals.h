@@ -10,10 +10,10 @@ nixl_status refuse_stale() noexcept;
 nixl_status refuse_no_output() noexcept;
 nixl_status refuse_stream() noexcept;
 nixl_status refuse_post(Code code) noexcept;
-/// A post was answered AGAIN: what had no room.
-/// Of a post that was refused with `code`: whether that was for want of staging memory, which is
-/// then told.
+/// Of a post that was refused with `code`: whether that was for its staging memory, which is then
+/// told.
 bool refuse_staging(Code code) noexcept;
+/// A post was answered AGAIN: what had no room.
 nixl_status refuse_full(const Transfers& transfers, const Request& request,
                         const PostOptions& options) noexcept;
 nixl_status refuse_note(Code code) noexcept;

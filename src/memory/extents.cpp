@@ -19,10 +19,8 @@ std::optional<Extents::Extent> Extents::take(uint64_t bytes, uint64_t alignment)
     const uint64_t step = std::max(alignment / UNIT_BYTES, uint64_t{1});
     const auto misfit = [&](const Free& free) { return -free.begin & (step - 1); };
     auto found = free_.lower_bound({units, 0, 0});
-    // Beyond this size any will do.
-    for (; found != free_.end() && found->units < units + misfit(*found); ++found)
-        if (found->units >= units + step - 1)
-            break;
+    while (found != free_.end() && found->units < units + misfit(*found))
+        ++found;
     if (found == free_.end())
         return std::nullopt;
     make_room();

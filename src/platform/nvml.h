@@ -10,7 +10,7 @@
 
 namespace nixl::core {
 
-/// Of one GPU. An idle link goes to a lower generation, never to fewer lanes.
+/// Of one GPU; 0 is not told. An idle link goes to a lower generation, never to fewer lanes.
 struct GpuLinks {
     uint32_t pcie_generation = 0, most_pcie_generation = 0;
     uint32_t pcie_width = 0, most_pcie_width = 0; ///< lanes

@@ -2,6 +2,7 @@
 #include "transfer/pipeline.h"
 
 #include <algorithm>
+#include <new>
 #include <string>
 #include <utility>
 
@@ -26,26 +27,31 @@ Pipeline::Pipeline(const Request& request, uint64_t chunk_bytes, uint32_t chunks
 
 namespace {
 
-/// Posts answer with a code alone; this is what it means. A pointer, since a library that is loaded
-/// late has few bytes of threads' own memory.
-std::unique_ptr<Error>& refusal() noexcept {
-    thread_local std::unique_ptr<Error> error;
-    return error;
+/// Posts answer with a code alone; this is what it means, until the same call takes it. A pointer:
+/// a library that is loaded late has few bytes of threads' own memory.
+thread_local constinit Error* my_refusal = nullptr;
+
+void forget_refusal() noexcept {
+    std::unique_ptr<Error>(std::exchange(my_refusal, nullptr)).reset();
 }
 
 Code refuse(Error&& error) noexcept {
     const Code code = error.code;
-    refusal() = std::make_unique<Error>(std::move(error));
+    forget_refusal();
+    // allow(naked-new): taken by take_staging_refusal(); without memory the code has to do.
+    my_refusal = new (std::nothrow) Error(std::move(error));
     return code;
 }
 
 } // namespace
 
-std::unique_ptr<Error> Transfers::take_staging_refusal() noexcept { return std::move(refusal()); }
+std::unique_ptr<Error> Transfers::take_staging_refusal() noexcept {
+    return std::unique_ptr<Error>(std::exchange(my_refusal, nullptr));
+}
 
 Code Pipeline::reserve(Transfers& shared, Request& request) noexcept {
     const Route& route = *request.route;
-    refusal().reset();
+    forget_refusal();
     if (!shared.staging().fits(staging_bytes(), route.leg_count - 1))
         return refuse(Error(Code::NO_MEMORY,
                             "the staging memory of the path does not fit into pool_size: " +

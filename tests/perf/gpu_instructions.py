@@ -3,9 +3,11 @@
 """Instructions of the library itself per GPU transfer (post and poll), beyond the driver's, counted
 by callgrind on simulated GPUs; and its heap allocations, of which there are none.
 
-Exit 0 when the limit holds, 1 when not, 77 when it cannot be counted here.
+Exit 0 when the limit holds, 1 when not, 77 when it cannot be counted here. On a busy machine events
+come late, and looks that are in vain would be counted: it is tried again then.
 """
 
+import json
 import os
 import re
 import shutil
@@ -15,6 +17,7 @@ import tempfile
 
 LIMIT = 2000
 COUNT = 40
+TRIES = 10
 
 
 def run(command):
@@ -58,11 +61,12 @@ def instructions(program, count):
                     "loop", str(count)])
         if done.returncode != 0:
             sys.exit("valgrind failed:\n" + done.stdout)
-        return own_cost(out, "libnixl.so")
+        told = json.loads(next(line for line in done.stdout.splitlines() if line[:1] == "{"))
+        return own_cost(out, "libnixl.so") if told["polls"] == told["transfers"] else None
 
 
 def main():
-    program = sys.argv[1]
+    program, compiler, buildtype = sys.argv[1:4]
     counted = run([program])
     print(counted.stdout, end="")
     if counted.returncode == 77 or shutil.which("valgrind") is None:
@@ -72,9 +76,16 @@ def main():
         print("a transfer allocates, after the first ones")
         return 1
     # Of two counts, so that what happens only once is left out.
-    each = (instructions(program, 2 * COUNT) - instructions(program, COUNT)) // COUNT
-    print("%d instructions of libnixl per GPU transfer of one element, limit %d" % (each, LIMIT))
-    return 0 if 0 < each <= LIMIT else 1
+    counts = [next(filter(None, (instructions(program, n) for _ in range(TRIES))), None)
+              for n in (COUNT, 2 * COUNT)]
+    if None in counts:
+        print("SKIP: the machine is too busy: looks in vain in each of %d tries" % TRIES)
+        return 77
+    each = (counts[1] - counts[0]) // COUNT
+    gated = compiler == "gcc" and buildtype == "release"
+    print("%d instructions of libnixl per GPU transfer of one element, limit %d%s"
+          % (each, LIMIT, "" if gated else " (not gated: of GCC's release build)"))
+    return 0 if 0 < each <= LIMIT or not gated else 1
 
 
 if __name__ == "__main__":

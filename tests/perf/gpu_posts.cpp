@@ -27,7 +27,9 @@ struct Code {
 std::atomic<uint64_t> allocations{0};
 
 int find_driver(dl_phdr_info* info, size_t, void*) {
-    if (std::strstr(info->dlpi_name, "cuda") == nullptr)
+    const char* const slash = std::strrchr(info->dlpi_name, '/');
+    const char* const name = slash != nullptr ? slash + 1 : info->dlpi_name;
+    if (std::strncmp(name, "libcuda.so", 10) != 0 && std::strcmp(name, "libnixl-simcuda.so") != 0)
         return 0;
     for (int i = 0; i < info->dlpi_phnum; ++i)
         if (const auto& part = info->dlpi_phdr[i]; part.p_type == PT_LOAD)
@@ -104,11 +106,15 @@ __attribute__((noinline)) bool measured_gpu_poll(nixl_perf::GpuBench* bench) {
 
 namespace {
 
-void transfer(nixl_perf::GpuBench& bench) {
+/// Returns how often it looked.
+int transfer(nixl_perf::GpuBench& bench) {
     bench.expect_bytes();
     measured_gpu_post(&bench);
     bench.await_bytes();
-    while (!measured_gpu_poll(&bench)) {}
+    int polls = 1;
+    while (!measured_gpu_poll(&bench))
+        ++polls;
+    return polls;
 }
 
 } // namespace
@@ -121,17 +127,18 @@ int main(int argc, char** argv) {
     }
     nixl_perf::GpuBench bench;
     constexpr int WARM = 50, ROUNDS = 1000;
+    int polls = 0;
     for (int i = 0; i < WARM; ++i)
-        transfer(bench);
+        polls += transfer(bench);
     const int rounds = argc == 3 && std::strcmp(argv[1], "loop") == 0 ? std::atoi(argv[2]) : ROUNDS;
     dl_iterate_phdr(find_driver, nullptr);
     if (driver_code.begin == 0)
         return 3;
     const uint64_t before = allocations.load();
     for (int i = 0; i < rounds; ++i)
-        transfer(bench);
+        polls += transfer(bench);
     const uint64_t made = allocations.load() - before;
-    std::printf("{\"transfers\": %d, \"allocations\": %llu}\n", rounds,
+    std::printf("{\"transfers\": %d, \"polls\": %d, \"allocations\": %llu}\n", WARM + rounds, polls,
                 static_cast<unsigned long long>(made));
     return made == 0 ? 0 : 1;
 }

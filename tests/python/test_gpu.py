@@ -210,9 +210,8 @@ print(gpu.__cuda_array_interface__["data"][0] != 0)
 gpu = nixl.Buffer.allocate_device(size=24)
 seen = gpu.__cuda_array_interface__
 print(seen["shape"], seen["typestr"], seen["strides"], seen["stream"])
-free = nixl.get_free_memory(device_id=0)
 gpu.free()  # what was lent stays as long as the object that lent it
-print(nixl.get_free_memory(device_id=0) == free)
+print(gpu.is_freed and gpu._lent is not None)
 for look in (lambda: gpu.__cuda_array_interface__, gpu.__dlpack__):
     try:
         look()
@@ -223,6 +222,13 @@ try:
     pool.allocate(8).__dlpack__(copy=True)
 except BufferError as error:
     print(error)
+class Managed:  # as another library hands it over
+    def __init__(self, buffer):
+        self.buffer = buffer
+        self.__cuda_array_interface__ = buffer.__cuda_array_interface__
+theirs = nixl.Buffer.from_host(Managed(pool.allocate(1000)))
+nixl.transfer(src=b"m" * 1000, dst=theirs)
+print(theirs.tobytes() == b"m" * 1000, theirs.device)
 try:
     import numpy
 except ImportError:
@@ -238,7 +244,7 @@ else:
         self.assertIn("freed", lines[2])
         self.assertIn("freed", lines[3])
         self.assertIn("cuda:0", lines[4])
-        self.assertEqual(lines[5], "(3, 4) <f8 (8, 24)")
+        self.assertEqual(lines[5:], ["True cuda:0", "(3, 4) <f8 (8, 24)"])
 
     @simulated_alone
     def test_forked_child_is_told_why_it_cannot_use_gpus(self):

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the same job takes without the library: plain memcpy and plain system calls, with one thread
-// and with several; of GPUs the limit of the link, one copy of as many bytes by the driver. It is
-// measured in turns with the library's, on the same buffers and files.
+// and with several; of GPUs one copy of as many bytes by the driver, which of page-locked memory is
+// the limit of the link. It is measured in turns with the library's, on the same buffers and files.
 #pragma once
 
 #include <memory>

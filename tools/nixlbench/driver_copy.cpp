@@ -10,9 +10,9 @@ namespace nixl::tools {
 
 namespace {
 
-/// The driver that is loaded already: that of the machine, or the simulated one.
+/// The driver that is loaded already: the simulated one, where it was asked for, or the machine's.
 void* loaded_driver() {
-    for (const char* name : {"libcuda.so.1", "libnixl-simcuda.so"})
+    for (const char* name : {"libnixl-simcuda.so", "libcuda.so.1"})
         if (void* const library = ::dlopen(name, RTLD_LAZY | RTLD_NOLOAD); library != nullptr)
             return library;
     return nullptr;

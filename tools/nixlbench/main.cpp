@@ -51,10 +51,13 @@ bool take_in(Result&& result, Outcome& outcome) {
 }
 
 void measure_sizes(const Plan& plan, Outcome& outcome) {
+    std::vector<std::unique_ptr<Context>> contexts; // one per variant
+    for (const std::string& variant : plan.variants)
+        contexts.push_back(std::make_unique<Context>(open_context(plan, variant)));
     for (const NamedSize& size : plan.sizes)
-        for (const std::string& variant : plan.variants) {
-            const Context context = open_context(plan, variant);
-            Result result = measure(plan, size, context);
+        for (size_t i = 0; i < plan.variants.size(); ++i) {
+            const std::string& variant = plan.variants[i];
+            Result result = measure(plan, size, *contexts[i]);
             result.variant = variant;
             if (!take_in(std::move(result), outcome))
                 return;

@@ -39,6 +39,7 @@ def _table_of(allocator):
             address = 0 if address is None else index(address)
             if not 0 <= address < 1 << 64:
                 raise ValueError("allocate() returned %d, which is no address" % address)
+            _raised.__dict__.pop("error", None)
             return address
         except BaseException as error:  # into C it cannot go; see cause()
             _raised.error = error

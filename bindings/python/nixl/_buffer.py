@@ -72,12 +72,19 @@ class Buffer:
         kind = HOST if memory.device == _arrays.HOST else DEVICE
         flags = (READ_ONLY if memory.read_only else 0) | (PIN if pinned and kind == HOST else 0)
         handle, context = ctypes.c_uint64(), _runtime.context()
-        _errors.check(functions["buffer_wrap"](
-            context, memory.address or None, memory.bytes, kind, max(memory.device, -1), flags,
-            ctypes.byref(handle)))
+        arguments = (max(memory.device, -1), flags, ctypes.byref(handle))
+        status = functions["buffer_wrap"](
+            context, memory.address or None, memory.bytes, kind, *arguments)
+        if status == _errors.INVALID_ARGUMENT and kind == DEVICE:
+            error = _errors.last(status)  # array interfaces do not tell managed memory
+            kind = MANAGED
+            if functions["buffer_wrap"](context, memory.address, memory.bytes, kind, *arguments):
+                raise error
+        else:
+            _errors.check(status)
         made = cls._made(context, handle.value, memory.owner, False, memory.bytes, memory.address,
                          kind, memory.device, memory.read_only, memory.layout)
-        if kind == DEVICE and memory.bytes:
+        if kind != HOST and memory.bytes:
             made._device = made._describe().device
             if memory.stream is not None:
                 from . import _streams

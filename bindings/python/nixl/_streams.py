@@ -15,10 +15,12 @@ _driver = []  # libcuda, once it was needed
 def is_simulated():
     """Whether the GPUs are simulated: no other library can see their memory."""
     context = _runtime.context()
-    if context not in _of_context:
+    known = _of_context.get(context)
+    if known is None:
+        known = _settings.setting("sim_gpus") != 0
         _of_context.clear()
-        _of_context[context] = _settings.setting("sim_gpus") != 0
-    return _of_context[context]
+        _of_context[context] = known
+    return known
 
 
 def number_of(stream):

@@ -81,8 +81,9 @@ def locked_size(src, dst):
 
 def refused(src, dst, error):
     """The error to raise for a transfer that was not made; says what only Python knows."""
-    if isinstance(error, _errors.OutOfMemoryError):  # staging memory may come from an allocator
-        error.__cause__ = _allocators.cause()
+    why = _allocators.cause()  # staging memory may come from one
+    if isinstance(error, _errors.OutOfMemoryError) and error.__cause__ is None:
+        error.__cause__ = why
     for role, buffer in (("src", src), ("dst", dst)):
         if not buffer._handle:
             return _errors.StaleError("%s: the buffer was freed" % role, hint="make a new one")
@@ -116,11 +117,11 @@ def options_of(deadline, stream, path_policy, ends):
             raise _errors.InvalidArgumentError("deadline is a positive number of seconds")
         if deadline < _NO_END_S:  # else it is none: nobody lives that long
             options.deadline_ns = max(1, int(deadline * 1e9))
-    if stream is not None:
-        options.stream = _joined(stream, ends)
     if path_policy not in _POLICIES:
         raise _errors.InvalidArgumentError(
             "path_policy %r is none of allow, warn, require_direct" % (path_policy,))
+    if stream is not None:
+        options.stream = _joined(stream, ends)
     options.path_policy = _POLICIES[path_policy]
     return options
 
@@ -151,7 +152,10 @@ def start_with_options(src, dst, options, callback, pipeline=None):
             if status:
                 raise refused(src, dst, _errors.last(status))
         else:
-            _watch.post_with_callback(result, callback, options, None)
+            try:
+                _watch.post_with_callback(result, callback, options, None)
+            except _errors.NIXLError as error:
+                raise refused(src, dst, error) from error.__cause__
     except BaseException:
         result._code = _errors.INVALID_ARGUMENT  # never posted: nothing to wait for
         raise
@@ -195,7 +199,8 @@ def transfer(src, dst, *, deadline=None, stream=None, path_policy=None):
         src: A ``Buffer``, an array, bytes, or an object of a store.
         dst: The same, writable and at least as large.
         deadline: Seconds after which the transfer is given up.
-        stream: A CUDA stream to join.
+        stream: A CUDA stream to join: a stream of PyTorch or CuPy, or its number. What is on it now
+            goes before what GPUs do for the transfer. A default stream is waited for by this call.
         path_policy: ``"allow"``, ``"warn"`` or ``"require_direct"``; by default the setting.
 
     Returns:

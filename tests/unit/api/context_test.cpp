@@ -34,6 +34,27 @@ TEST_F(ApiContext, SameConfigTwice_isFineOtherIsRefused) {
     }
 }
 
+/// Its destructor runs after main(), and after those of the main thread's thread-locals.
+struct FailsLate {
+    ~FailsLate() {
+        if (nixl_buffer_free({}, {}, 0) != NIXL_INVALID_ARGUMENT)
+            std::_Exit(3);
+        nixl_error error = NIXL_INIT(nixl_error);
+        nixl_last_error(&error);
+        if (error.code != NIXL_INVALID_ARGUMENT || error.message[0] == '\0')
+            std::_Exit(4);
+    }
+};
+
+TEST(ApiAfterMain, CallThatFails_isAnswered) {
+    const auto fail_and_end = [] {
+        static const FailsLate late;
+        (void)nixl_buffer_free({}, {}, 0);
+        std::exit(0);
+    };
+    EXPECT_EXIT(fail_and_end(), testing::ExitedWithCode(0), "");
+}
+
 TEST_F(ApiContext, GpusThatAreSwitchedOff_areNotMissed) {
     nixl::Config config;
     config.enable_gpu = false;

@@ -4,6 +4,7 @@
 #include "memory/pools.h"
 
 #include <cstdlib>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -56,7 +57,11 @@ class PoolsTest : public ::testing::Test {
         EXPECT_TRUE(
             registry_.add(noting(transport_, true), BackendOrigin::ADDED, "test", nullptr).ok());
     }
-    ~PoolsTest() override { regions_.detach_all(); } // parts go back to their pools
+    ~PoolsTest() override {
+        regions_.detach_all();     // parts go back to their pools
+        for (void* address : out_) // quarantined
+            std::free(address);    // allow(naked-new): an allocator is where it belongs
+    }
 
     nixl_pool make(uint64_t bytes) {
         const nixl_buffer whole =
@@ -78,18 +83,22 @@ class PoolsTest : public ::testing::Test {
     void use_allocator() {
         nixl_allocator table = NIXL_INIT(nixl_allocator);
         table.kind = NIXL_KIND_HOST;
-        table.allocate = [](void*, uint64_t bytes) {
+        table.user = &out_;
+        table.allocate = [](void* user, uint64_t bytes) {
             events().push_back("allocate");
-            return std::malloc(bytes); // allow(naked-new): an allocator is where it belongs
+            // allow(naked-new): an allocator is where it belongs
+            return *static_cast<std::set<void*>*>(user)->insert(std::malloc(bytes)).first;
         };
-        table.free = [](void*, void* address, uint64_t) {
+        table.free = [](void* user, void* address, uint64_t) {
             events().push_back("free");
+            static_cast<std::set<void*>*>(user)->erase(address);
             std::free(address); // allow(naked-new): an allocator is where it belongs
         };
         ASSERT_TRUE(regions_.allocators().add("mine", table).ok());
         regions_.allocators().choose("mine");
     }
 
+    std::set<void*> out_; // of the allocator
     NullHost host_;
     const nixl_host_v1 table_ = host_.table();
     StubBackend stub_, transport_;

@@ -37,5 +37,7 @@ class TritonPythonModel:
         return pb_utils.InferenceResponse([pb_utils.Tensor("OUTPUT", result)])
 
     def finalize(self):
-        self._pool.free()
-        nixl.finalize()
+        try:
+            self._pool.free()
+        finally:
+            nixl.finalize()
