@@ -60,8 +60,8 @@ class Cuda {
         if (!driver)
             return report(driver.error(), error);
         // Completed elements are over on the GPU: nothing of them can come later.
-        out->flags =
-            NIXL_CAP_SELF_DRIVEN | NIXL_CAP_CANCEL_FENCES | NIXL_CAP_PREPARE | NIXL_CAP_STREAMS;
+        out->flags = NIXL_CAP_SELF_DRIVEN | NIXL_CAP_CANCEL_FENCES | NIXL_CAP_PREPARE |
+                     NIXL_CAP_STREAMS | NIXL_CAP_LATE;
         if (driver.value()->simulated)
             out->flags |= NIXL_CAP_SIMULATED;
         out->detail = driver.value()->simulated ? "simulated" : "copy engines and kernels";

@@ -114,8 +114,10 @@ enum {
                                          again. cancel() of others is never called */
     NIXL_CAP_SIMULATED = 1u << 4, /* results must be marked `simulated` */
     NIXL_CAP_ERRNO = 1u << 5,     /* the details of its completions are errno values */
-    NIXL_CAP_STREAMS = 1u << 6    /* work waits for the batch's stream. A stream is refused where no
+    NIXL_CAP_STREAMS = 1u << 6,   /* work waits for the batch's stream. A stream is refused where no
                                      leg of the path has this */
+    NIXL_CAP_LATE = 1u << 7       /* accepted work is never over when submit() returns, so a post
+                                     does not look for its end */
 };
 
 typedef struct nixl_caps {

@@ -180,7 +180,7 @@ void Lane::start(Request& request) noexcept {
     const bool direct = request.pipeline == nullptr;
     starting_ = &request;
     begin_flights(request); // it may be over after this, and even posted again
-    if (direct && queues_[backend].in_flight != 0)
+    if (direct && queues_[backend].in_flight != 0 && (late_ >> backend & 1) == 0)
         poll_queue(queues_[backend]);
     if (starting_ != nullptr) // goes on after this turn
         Transfers::keep_users(*starting_);

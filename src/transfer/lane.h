@@ -185,6 +185,7 @@ class Lane {
     std::array<LaneQueue, MAX_BACKENDS> queues_{};
     uint32_t busy_queues_ = 0; ///< bit per queue with elements in flight
     uint32_t movers_ = 0;      ///< bit per open queue whose backend has move_now()
+    uint32_t late_ = 0;        ///< bit per open queue whose backend has NIXL_CAP_LATE
     Request* active_ = nullptr;
     Request* starting_ = nullptr; ///< by start(), until it is over
     uint32_t timed_ = 0;          ///< requests with a deadline

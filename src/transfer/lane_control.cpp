@@ -25,6 +25,7 @@ Result<void> Lane::open_queue(LaneQueue& queue, uint32_t number_of_backend) noex
     queue.queue = opened.value();
     const auto& table = backend.table();
     movers_ |= table.move_now != nullptr ? 1u << number_of_backend : 0;
+    late_ |= (queue.backend->caps().flags & NIXL_CAP_LATE) != 0 ? 1u << number_of_backend : 0;
     const int fd = table.queue_fd != nullptr ? table.queue_fd(queue.queue) : -1;
     if (fd >= 0 && !wake_) {
         if (auto made = EventFd::create(); made.ok())
@@ -135,7 +136,7 @@ void Lane::close_queues() noexcept {
             queue.backend->table().queue_close(queue.queue);
         queue.queue = nullptr;
     }
-    movers_ = 0;
+    movers_ = late_ = 0;
 }
 
 Lane::Help Lane::assist() noexcept {
