@@ -185,6 +185,29 @@ class Allocators(Case):
         self.assertEqual(nixl._runtime.allocators[name][0].served, served + 1)
         buffer.free()
 
+    def test_first_uses_at_once_know_it(self):
+        """Proves: S-114"""
+        mine, name = self.use()
+        for _ in range(30):
+            nixl.finalize()
+            nixl.configure(allocator=name)
+            start, failed = threading.Barrier(4), []
+
+            def work():
+                start.wait()
+                try:
+                    nixl.Buffer.allocate_host(size=10).free()
+                except nixl.NIXLError as error:
+                    failed.append(error)
+
+            threads = [threading.Thread(target=work) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            self.assertEqual(failed, [])
+        self.assertEqual((mine.out, mine.served), ({}, 120))
+
     def test_many_threads(self):
         """Proves: S-113"""
         mine, _name = self.use()

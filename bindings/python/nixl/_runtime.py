@@ -91,26 +91,29 @@ def _open(settings):
             error = _errors.last(status)
             _log.detach()
             raise error
-        _context = handle.value
+        _after_open(handle.value)
         _closing_waits_for_views = False
-        _after_open()
+        _context = handle.value  # last: from here on other threads use it without the lock
         return _context
 
 
-def _after_open():
+def _after_open(context):
     global _registered
     for name, (_allocator, table) in allocators.items():
-        _tell_allocator(name, table)
+        try:
+            _tell_allocator(context, name, table)
+        except _errors.AlreadyExistsError:  # by code in C, which has opened the context
+            pass
     if _telemetry is not None:
-        _errors.check(functions["telemetry_enable"](_context, int(_telemetry)))
+        _errors.check(functions["telemetry_enable"](context, int(_telemetry)))
     if not _registered:
         import atexit
         atexit.register(_at_exit)
         _registered = True
 
 
-def _tell_allocator(name, table):
-    _errors.check(functions["allocator_register"](_context, name.encode(), ctypes.byref(table)))
+def _tell_allocator(context, name, table):
+    _errors.check(functions["allocator_register"](context, name.encode(), ctypes.byref(table)))
 
 
 def add_allocator(name, allocator, table):
@@ -124,7 +127,7 @@ def add_allocator(name, allocator, table):
                 "there is an allocator %r already" % name,
                 hint="choose another name; memory of the old one may be in use")
         if _context:
-            _tell_allocator(name, table)
+            _tell_allocator(_context, name, table)
         allocators[name] = allocator, table
 
 
@@ -157,7 +160,9 @@ def initialize(backend=None, enable_gpu=None, log_level=None, **settings):
             array, count = setting_array(given)
             handle = ctypes.c_uint64()
             _errors.check(functions["default_open"](array, count, ctypes.byref(handle)))
-            _context = handle.value  # another one when code in C has closed it
+            if handle.value != _context:  # code in C has closed it
+                _after_open(handle.value)
+                _context = handle.value
         else:
             _open(given)
 
