@@ -26,7 +26,7 @@ OPTIONS = ["-Dtests=enabled", "-Dio_uring=enabled", "-Dc_link_args=-static-libgc
 SCRIPTS = ("dev", "scripts/bench.py", "scripts/check_gpu.py",
            "scripts/check_gpu_python.py", "scripts/count_cases.py", "scripts/run_steps.py",
            "scripts/staging.py", "scripts/steps.py", "scripts/tree.py", "tests/perf/*.py",
-           "tests/python/*.py", "tests/seed/*.py", "LICENSE")
+           "tests/python/*.py", "tests/seed/*.py", "tests/support/*.py", "LICENSE")
 # As in a checkout, so that the same scripts find them.
 PROGRAMS = ("src/libnixl.so.*", "simcuda/libnixl-simcuda.so", "tools/nixlbench", "tools/nixl-info",
             "tools/nixl-demo", "tests/unit/cuda-unit-tests",

@@ -13,31 +13,18 @@ import argparse
 import os
 import subprocess
 import sys
-import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
-class Result(unittest.TextTestResult):
-    """Counts what passed, too."""
-
-    passed = 0
-
-    def addSuccess(self, test):
-        super().addSuccess(test)
-        self.passed += 1
-
-
 def run_here(pattern):
     """All tests in this process; prints their numbers in a form that run_all() reads."""
-    sys.path.insert(0, HERE)
-    suite = unittest.defaultTestLoader.discover(HERE, pattern=pattern, top_level_dir=HERE)
-    result = unittest.TextTestRunner(resultclass=Result, verbosity=1).run(suite)
-    failed = len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses)
-    for test, reason in result.skipped:
-        print("skipped: %s: %s" % (test, reason))
-    print("numbers %d %d %d" % (result.passed, failed, len(result.skipped)))
-    return 1 if failed else 0
+    sys.path[:0] = [HERE, os.path.join(HERE, "..", "support")]
+    from unit_run import run_folder
+
+    numbers = run_folder(HERE, pattern)
+    print("numbers %d %d %d" % numbers)
+    return 1 if numbers[1] else 0
 
 
 def run_child(hot, pattern):

@@ -2,6 +2,7 @@
 """What the tests of the Python package share."""
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -104,6 +105,20 @@ def child(code, *arguments, env=None, check=True, timeout=120, python=None):
         raise AssertionError("the child ended with %d\n%s%s" % (
             process.returncode, process.stdout, process.stderr))
     return process
+
+
+def traced_operations(text):
+    """Of a backend behind the decorator trace: how many were in flight at most, and their sizes."""
+    in_flight, most, sizes = set(), 0, []
+    for line in text.splitlines():
+        event = re.search(r"queue \d+: (submit|completed) tag (\d+)", line)
+        if event and event.group(1) == "submit":
+            in_flight.add(event.group(2))
+            most = max(most, len(in_flight))
+        elif event:
+            in_flight.discard(event.group(2))
+            sizes.append(int(re.search(r"bytes (\d+)", line).group(1)))
+    return most, sorted(sizes)
 
 
 def open_descriptors():

@@ -2,11 +2,10 @@
 """Pipeline: the same bytes as without, in pieces of its own, by the engine of the settings."""
 
 import os
-import re
 import unittest
 
 import nixl
-from support import Case, child
+from support import Case, child, traced_operations
 
 SIZE = (1 << 20) + 4321
 
@@ -16,16 +15,7 @@ def traced(code, folder):
     done = child("import nixl, sys\nstore = nixl.FileBackend(sys.argv[1])\n"
                  "store.write('x', bytes(4 << 20))\n" + code, folder, env={
                      "NIXL_LOG_LEVEL": "TRACE", "NIXL_DECORATORS": "trace:posix"})
-    in_flight, most, sizes = set(), 0, []
-    for line in done.stderr.partition("begin\n")[2].splitlines():
-        event = re.search(r"queue \d+: (submit|completed) tag (\d+)", line)
-        if event and event.group(1) == "submit":
-            in_flight.add(event.group(2))
-            most = max(most, len(in_flight))
-        elif event:
-            in_flight.discard(event.group(2))
-            sizes.append(int(re.search(r"bytes (\d+)", line).group(1)))
-    return most, sorted(sizes)
+    return traced_operations(done.stderr.partition("begin\n")[2])
 
 
 class Pipelines(Case):

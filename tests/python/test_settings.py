@@ -8,7 +8,7 @@ import time
 import unittest
 
 import nixl
-from support import Case, child
+from support import Case, child, traced_operations
 
 
 class Configure(Case):
@@ -214,15 +214,7 @@ class Chunks(Case):
             with self.subTest(chunks=chunks):
                 process = child(code, self.scratch(), str(chunks), env={
                     "NIXL_LOG_LEVEL": "TRACE", "NIXL_DECORATORS": "trace:posix"})
-                in_flight, most, sizes = set(), 0, []
-                for line in process.stderr.partition("begin\n")[2].splitlines():
-                    event = re.search(r"queue \d+: (submit|completed) tag (\d+)", line)
-                    if event and event.group(1) == "submit":
-                        in_flight.add(event.group(2))
-                        most = max(most, len(in_flight))
-                    elif event:
-                        in_flight.discard(event.group(2))
-                        sizes.append(int(re.search(r"bytes (\d+)", line).group(1)))
+                most, sizes = traced_operations(process.stderr.partition("begin\n")[2])
                 self.assertEqual(set(sizes), {256 * 1024})
                 self.assertEqual(len(sizes), 2 * 16)  # every chunk is read and written
                 self.assertEqual(most, chunks)

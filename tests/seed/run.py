@@ -12,20 +12,9 @@ import argparse
 import os
 import sys
 import tempfile
-import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-
-
-class Result(unittest.TextTestResult):
-    """Counts what passed, too."""
-
-    passed = 0
-
-    def addSuccess(self, test):
-        super().addSuccess(test)
-        self.passed += 1
 
 
 def prefix_in(folder):
@@ -48,14 +37,12 @@ def main():
         os.environ.update(
             NIXL_SEED_TEXT=found, NIXL_SEED_GPUS=options.gpus,
             NIXL_SEED_PREFIX=os.path.abspath(options.prefix or prefix_in(folder)))
-        sys.path.insert(0, HERE)
-        suite = unittest.defaultTestLoader.discover(HERE, options.pattern, HERE)
-        result = unittest.TextTestRunner(resultclass=Result, verbosity=1).run(suite)
-    failed = len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses)
-    for test, reason in result.skipped:
-        print("skipped: %s: %s" % (test, reason))
-    print("%d passed, %d failed, %d skipped" % (result.passed, failed, len(result.skipped)))
-    return 1 if failed else 0
+        sys.path[:0] = [HERE, os.path.join(ROOT, "tests", "support")]
+        from unit_run import run_folder
+
+        numbers = run_folder(HERE, options.pattern)
+    print("%d passed, %d failed, %d skipped" % numbers)
+    return 1 if numbers[1] else 0
 
 
 if __name__ == "__main__":

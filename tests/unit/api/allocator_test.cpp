@@ -10,6 +10,8 @@
 #include <nixl/nixl.h>
 #include <unistd.h>
 
+#include "thrown.h"
+
 namespace {
 
 using nixl::Code;
@@ -69,14 +71,6 @@ class ApiAllocator : public testing::Test {
         nixl::register_allocator(name, allocator);
         nixl::configure("allocator", name);
         return allocator;
-    }
-    template <typename Call> static nixl::NIXLException thrown_by(Call call) {
-        try {
-            call();
-        } catch (const nixl::NIXLException& error) {
-            return error;
-        }
-        return nixl::NIXLException(Code::OK, "nothing was thrown");
     }
 };
 

@@ -8,6 +8,8 @@
 #include <gtest/gtest.h>
 #include <nixl/nixl.h>
 
+#include "thrown.h"
+
 namespace {
 
 using nixl::Code;
@@ -16,15 +18,6 @@ using nixl::MemoryType;
 class ApiPool : public testing::Test {
   protected:
     ~ApiPool() override { nixl::finalize(); }
-
-    template <typename Call> static nixl::NIXLException thrown_by(Call call) {
-        try {
-            call();
-        } catch (const nixl::NIXLException& error) {
-            return error;
-        }
-        return nixl::NIXLException(Code::OK, "nothing was thrown");
-    }
 };
 
 // Proves: S-106, S-107
