@@ -53,13 +53,12 @@ bool refuse_staging(Code code) noexcept {
     return true;
 }
 
-nixl_status refuse_full(const Transfers& transfers, const Request& request,
-                        const PostOptions& options) noexcept {
+nixl_status refuse_full(const Transfers& transfers, const PostOptions& options) noexcept {
     if (options.done != nullptr && !options.wait && !transfers.has_progress())
         return fail(Code::AGAIN, "the thread that runs callbacks cannot be started",
                     "raise ulimit -u, or post without a callback and wait");
-    // Full when it was asked; another thread may have taken events since.
-    if (options.queue != nullptr && (request.pipeline == nullptr || options.queue->full()))
+    // Staging memory that is in use was told by refuse_staging(), so a queue was full.
+    if (options.queue != nullptr)
         return fail(Code::AGAIN, "the completion queue has no room for another event",
                     "take events from it, then post again");
     return fail(Code::AGAIN, "the staging memory of the path is in use by other transfers",

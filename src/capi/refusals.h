@@ -14,8 +14,7 @@ nixl_status refuse_post(Code code) noexcept;
 /// told.
 bool refuse_staging(Code code) noexcept;
 /// A post was answered AGAIN: what had no room.
-nixl_status refuse_full(const Transfers& transfers, const Request& request,
-                        const PostOptions& options) noexcept;
+nixl_status refuse_full(const Transfers& transfers, const PostOptions& options) noexcept;
 nixl_status refuse_note(Code code) noexcept;
 nixl_status refuse_options(Code code) noexcept;
 nixl_status refuse_wait() noexcept;

@@ -56,7 +56,7 @@ nixl_status after_post(Context& context, Request& request, uint32_t generation, 
          options.path_policy != NIXL_PATH_REQUIRE_DIRECT))
         return refuse_note(posted);
     if (posted == Code::AGAIN)
-        return refuse_full(context.transfers(), request, options);
+        return refuse_full(context.transfers(), options);
     if (posted != Code::OK)
         return refuse_post(posted);
     if (!options.wait)

@@ -67,10 +67,6 @@ Code CompletionQueue::reserve(uint32_t wanted_generation) noexcept {
     return code;
 }
 
-bool CompletionQueue::full() const noexcept {
-    return reserved_.load(std::memory_order_relaxed) >= depth_; // a number that stands alone
-}
-
 void CompletionQueue::push(const nixl_event& event) noexcept {
     // Room is reserved, so the cell at `head_` is free or just being freed by a reader.
     const uint64_t at = head_.fetch_add(1, std::memory_order_relaxed);

@@ -32,7 +32,6 @@ class CompletionQueue : public Slot {
     /// Promises room for one event. AGAIN when depth events are out or unread already, STALE when
     /// the queue was closed.
     [[nodiscard]] Code reserve(uint32_t wanted_generation) noexcept;
-    [[nodiscard]] bool full() const noexcept;
     void unreserve() noexcept {
         reserved_.fetch_sub(1, std::memory_order_relaxed);
         owed_.fetch_sub(1, std::memory_order_release);
