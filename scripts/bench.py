@@ -27,11 +27,11 @@ def subjects():
     return sorted(os.path.basename(name)[len(PREFIX) : -3] for name in names)
 
 
-def last_results():
-    """{subject: its last whole run}, as tests/perf/results.py keeps it."""
+def last_results(folder=None):
+    """{subject: its last whole run}, as tests/perf/results.py keeps it in the folder."""
     found = {}
     for name in subjects():
-        path = os.path.join(KEPT, name + ".json")
+        path = os.path.join(folder or KEPT, name + ".json")
         if os.path.exists(path):
             with open(path) as file:
                 found[name] = json.load(file)
@@ -71,15 +71,19 @@ def page(title, results):
 
 
 def write_pages():
-    kept = last_results()
-    on_gpus = {name: kept.pop(name) for name in list(kept) if name.startswith(GPU)}
-    for name, title, results in (("host.md", "Performance on a machine without a GPU", kept),
-                                 ("gpu.md", "Performance on GPUs", on_gpus)):
+    """One of the machine's own, and one for each sort of GPU that was measured."""
+    pages = {"host": ("Performance on a machine without a GPU", last_results())}
+    for folder in sorted(glob.glob(os.path.join(KEPT, "*", ""))):
+        results = last_results(folder)
+        if results:
+            gpu = next(iter(results.values()))["gpu"]
+            pages[os.path.basename(os.path.dirname(folder))] = ("Performance on " + gpu, results)
+    for name, (title, results) in pages.items():
         if results:
             os.makedirs(PAGES, exist_ok=True)
-            with open(os.path.join(PAGES, name), "w") as file:
+            with open(os.path.join(PAGES, name + ".md"), "w") as file:
                 file.write(page(title, results))
-            print("wrote docs/performance/" + name)
+            print("wrote docs/performance/%s.md" % name)
 
 
 def main():

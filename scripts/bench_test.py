@@ -103,6 +103,24 @@ class Kept(unittest.TestCase):
         self.assertIn("Machine: not noted; measure again.\n", page)
         self.assertEqual(page.count("Machine: "), 3)
 
+    def test_each_sort_of_gpu_has_a_page_of_its_own(self):
+        self.keep("copies", machine=ONE)
+        for gpu in ("NVIDIA H200", "NVIDIA H100 80GB HBM3", "Simulated GPU 0"):
+            with mock.patch.object(results, "GIVEN", type(results.GIVEN)()):
+                with contextlib.redirect_stdout(io.StringIO()):
+                    results.Table("gpu_copies", "about " + gpu, gpu).save()
+        with tempfile.TemporaryDirectory() as pages:
+            with mock.patch.object(bench, "PAGES", pages):
+                with contextlib.redirect_stdout(io.StringIO()):
+                    bench.write_pages()
+            self.assertEqual(sorted(os.listdir(pages)),
+                             ["h100.md", "h200.md", "host.md", "simulated.md"])
+            with open(os.path.join(pages, "h200.md")) as file:
+                text = file.read()
+        self.assertTrue(text.startswith("# Performance on NVIDIA H200\n"))
+        self.assertIn("about NVIDIA H200", text)
+        self.assertNotIn("H100", text)
+
     def test_page_of_nothing_names_no_machine(self):
         self.assertNotIn("Machine", bench.page("Title", bench.last_results()))
 

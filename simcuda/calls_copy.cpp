@@ -70,6 +70,25 @@ Operation copy_operation(const Operand& target, const Operand& source, size_t by
     return copy;
 }
 
+CuResult check(Call& call, Operand& target, Operand& source, size_t bytes) {
+    const CuResult wrong = check(call, target, bytes);
+    return wrong != CuResult::SUCCESS ? wrong : check(call, source, bytes);
+}
+
+/// Puts a copy that was checked on the queue; waits for it where it has to.
+CuResult start(Call& call, Queue& queue, const Operand& target, const Operand& source,
+               size_t bytes) {
+    const CuResult failed =
+        enqueue(call.driver, call.lock, queue, copy_operation(target, source, bytes));
+    if (failed != CuResult::SUCCESS)
+        return failed;
+    if (target.pageable || (source.pageable && bytes > STAGED_BYTES)) {
+        wait_for(call.driver, call.lock, {queue.end()});
+        return queue.gpu.fault;
+    }
+    return CuResult::SUCCESS;
+}
+
 CuResult copy(Operand target, Operand source, size_t bytes, Stream stream) {
     return in_context([&](Call& call) {
         const auto queue = queue_of(call, stream);
@@ -77,18 +96,8 @@ CuResult copy(Operand target, Operand source, size_t bytes, Stream stream) {
             return CuResult::INVALID_HANDLE;
         if (queue->gpu.fault != CuResult::SUCCESS || bytes == 0)
             return queue->gpu.fault;
-        for (Operand* operand : {&target, &source})
-            if (const CuResult wrong = check(call, *operand, bytes); wrong != CuResult::SUCCESS)
-                return wrong;
-        const CuResult failed =
-            enqueue(call.driver, call.lock, *queue, copy_operation(target, source, bytes));
-        if (failed != CuResult::SUCCESS)
-            return failed;
-        if (target.pageable || (source.pageable && bytes > STAGED_BYTES)) {
-            wait_for(call.driver, call.lock, {queue->end()});
-            return queue->gpu.fault;
-        }
-        return CuResult::SUCCESS;
+        const CuResult wrong = check(call, target, source, bytes);
+        return wrong != CuResult::SUCCESS ? wrong : start(call, *queue, target, source, bytes);
     });
 }
 
@@ -112,6 +121,42 @@ CuResult cuMemcpyDtoHAsync_v2(void* target, Address source, size_t bytes, Stream
 
 CuResult cuMemcpyDtoDAsync_v2(Address target, Address source, size_t bytes, Stream stream) {
     return copy({target, Side::DEVICE}, {source, Side::DEVICE}, bytes, stream);
+}
+
+/// A batch with a copy that cannot be made does nothing. The attributes say nothing that matters
+/// here: everything happens in the order of the stream.
+CuResult cuMemcpyBatchAsync(Address* targets, Address* sources, size_t* bytes, size_t count,
+                            CopyAttributes* attributes, size_t* attribute_starts,
+                            size_t attribute_count, size_t* failed, Stream stream) {
+    return in_context([&](Call& call) {
+        *failed = SIZE_MAX;
+        const bool has_attributes = attribute_count != 0 && attributes != nullptr &&
+                                    attribute_starts != nullptr && attribute_starts[0] == 0;
+        if (stream == nullptr || count == 0 || !has_attributes)
+            return CuResult::INVALID_VALUE;
+        const auto queue = queue_of(call, stream);
+        if (!queue)
+            return CuResult::INVALID_HANDLE;
+        if (queue->gpu.fault != CuResult::SUCCESS)
+            return queue->gpu.fault;
+        std::vector<Operand> to, from;
+        for (size_t i = 0; i < count; ++i) {
+            to.push_back({targets[i], Side::EITHER});
+            from.push_back({sources[i], Side::EITHER});
+            const CuResult wrong = check(call, to[i], from[i], bytes[i]);
+            if (wrong != CuResult::SUCCESS) {
+                *failed = i;
+                return wrong;
+            }
+        }
+        for (size_t i = 0; i < count; ++i)
+            if (const CuResult why = start(call, *queue, to[i], from[i], bytes[i]);
+                why != CuResult::SUCCESS) {
+                *failed = i;
+                return why;
+            }
+        return CuResult::SUCCESS;
+    });
 }
 
 CuResult cuMemsetD8Async(Address target, unsigned char value, size_t bytes, Stream stream) {

@@ -11,11 +11,12 @@ namespace {
 #define NIXL_SAME_TYPE(member, symbol, parameters)                                                 \
     static_assert(std::is_same_v<decltype(&symbol), decltype(Calls::member)>);
 NIXL_CUDA_CALLS(NIXL_SAME_TYPE)
+NIXL_CUDA_LATER_CALLS(NIXL_SAME_TYPE)
 #undef NIXL_SAME_TYPE
 
 [[maybe_unused, gnu::used]] const Calls EXPORTED = {
 #define NIXL_ADDRESS(member, symbol, parameters) &symbol,
-    NIXL_CUDA_CALLS(NIXL_ADDRESS)
+    NIXL_CUDA_CALLS(NIXL_ADDRESS) NIXL_CUDA_LATER_CALLS(NIXL_ADDRESS)
 #undef NIXL_ADDRESS
 };
 

@@ -14,6 +14,7 @@ using namespace core::cuda;
 extern "C" {
 #define NIXL_DECLARE(member, symbol, parameters) NIXL_SIMCUDA_EXPORT CuResult symbol parameters;
 NIXL_CUDA_CALLS(NIXL_DECLARE)
+NIXL_CUDA_LATER_CALLS(NIXL_DECLARE)
 #undef NIXL_DECLARE
 
 /// How many GPUs there are, instead of NIXL_SIM_GPUS. Counts before cuInit() alone.

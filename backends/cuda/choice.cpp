@@ -118,6 +118,8 @@ const char* name_of(Engine engine) noexcept {
     switch (engine) {
     case Engine::COPY:
         return "copy engine";
+    case Engine::BATCH:
+        return "copy engine (batches)";
     case Engine::BULK_KERNEL:
         return "gather kernel (bulk copies)";
     case Engine::PLAIN_KERNEL:
@@ -173,7 +175,10 @@ Choice choose(const nixl_batch& batch, const EnginePolicy& policy) noexcept {
     if (policy.rule == Rule::COPY || (policy.rule == Rule::AUTO && is_one))
         return {};
     const Piece first = Elements(batch).here();
-    const Gpu* const gpu = gpu_of(first, policy.at_target);
+    const Gpu* const gpu = gpu_of(first, policy.rule != Rule::BATCH && policy.at_target);
+    if (policy.rule == Rule::BATCH)
+        return {gpu == nullptr || is_one || gpu->driver.call.copy_batch == nullptr ? Engine::COPY
+                                                                                   : Engine::BATCH};
     if (gpu == nullptr || !gpu->kernels.any() || !can_reach(batch, *gpu))
         return {};
     WorkShape shape = shape_of(batch);

@@ -13,16 +13,25 @@ enum class Way : uint32_t { IN, OUT, WITHIN, ACROSS };
 
 Way way_of(const Piece& piece) noexcept;
 
-enum class Engine : uint8_t { COPY, BULK_KERNEL, PLAIN_KERNEL };
+/// BATCH: copy engines, told of many copies in one call.
+enum class Engine : uint8_t { COPY, BATCH, BULK_KERNEL, PLAIN_KERNEL };
+
+inline bool is_kernel(Engine engine) noexcept {
+    return engine == Engine::BULK_KERNEL || engine == Engine::PLAIN_KERNEL;
+}
 
 /// For people: "copy engine".
 const char* name_of(Engine engine) noexcept;
 
 /// The settings `cuda.engine`, `cuda.sm_budget` and `cuda.kernel_gpu`.
 struct EnginePolicy {
-    enum class Rule : uint8_t { AUTO, COPY, KERNEL } rule = Rule::AUTO;
+    enum class Rule : uint8_t { AUTO, COPY, BATCH, KERNEL } rule = Rule::AUTO;
     uint32_t sm_budget = 8; ///< multiprocessors that a kernel may use; 0: all
     bool at_target = true;  ///< between GPUs: which of them runs the kernel
+
+    [[nodiscard]] bool uses_kernels() const noexcept {
+        return rule == Rule::AUTO || rule == Rule::KERNEL;
+    }
 };
 
 /// What the choice goes by.
@@ -38,7 +47,8 @@ struct WorkShape {
 /// Of the whole batch, but for the way it goes: a look at its first elements.
 WorkShape shape_of(const nixl_batch& batch) noexcept;
 
-/// What the work takes an engine, in ns; the model is in choice.cpp.
+/// What the work takes an engine, in ns, but BATCH, which is taken where it is asked for; the model
+/// is in choice.cpp.
 double expected_ns(Engine engine, const WorkShape& shape, uint32_t multiprocessors) noexcept;
 
 struct Choice {
@@ -54,7 +64,7 @@ Choice choose(const nixl_batch& batch, const EnginePolicy& policy) noexcept;
 /// The GPU that moves the bytes; nullptr: there is none at either end. Copy engines write to the
 /// other GPU, since they are as fast either way.
 inline Gpu* gpu_for(const Piece& piece, Engine engine, const EnginePolicy& policy) noexcept {
-    return gpu_of(piece, engine != Engine::COPY && policy.at_target);
+    return gpu_of(piece, is_kernel(engine) && policy.at_target);
 }
 
 } // namespace nixl::core::cuda

@@ -75,6 +75,7 @@ class Cuda {
         if (!driver)
             return report(driver.error(), error);
         policy_.rule = host_.text("cuda.engine") == "copy"     ? EnginePolicy::Rule::COPY
+                       : host_.text("cuda.engine") == "batch"  ? EnginePolicy::Rule::BATCH
                        : host_.text("cuda.engine") == "kernel" ? EnginePolicy::Rule::KERNEL
                                                                : EnginePolicy::Rule::AUTO;
         policy_.at_target = host_.text("cuda.kernel_gpu") != "source";
@@ -117,7 +118,7 @@ class Cuda {
                         uint64_t block_count, int32_t accessing_device,
                         std::unique_ptr<Prepared>* out, nixl_error_text* error) {
         std::vector<Gpu*> readers;
-        if (accessing_device >= 0 && policy_.rule != EnginePolicy::Rule::COPY) {
+        if (accessing_device >= 0 && policy_.uses_kernels()) {
             const auto gpu = use(accessing_device);
             if (!gpu)
                 return report(gpu.error(), error);

@@ -3,6 +3,7 @@
 #include "line.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace nixl::core::cuda {
 
@@ -35,6 +36,30 @@ Line::~Line() {
 
 CuResult Line::copy(Flight& flight, Address target, Address source, uint64_t bytes) noexcept {
     return count(flight, gpu_.driver.call.copy(target, source, bytes, stream_));
+}
+
+CuResult Line::add_to_batch(Flight& flight, Address target, Address source,
+                            uint64_t bytes) noexcept {
+    const CuResult result = batch_.count == CopyBatch::CAPACITY ? send_batch() : CuResult::SUCCESS;
+    batch_.targets[batch_.count] = target;
+    batch_.sources[batch_.count] = source;
+    batch_.bytes[batch_.count++] = bytes;
+    ++flight.copies;
+    return result;
+}
+
+CuResult Line::send_batch() noexcept {
+    constexpr int IN_ORDER_OF_THE_STREAM = 1;
+    const uint32_t count = std::exchange(batch_.count, 0);
+    if (count == 0)
+        return CuResult::SUCCESS;
+    CopyAttributes attributes{IN_ORDER_OF_THE_STREAM, {}, {}, 0};
+    size_t start = 0, failed = 0;
+    const CuResult result = gpu_.driver.call.copy_batch(
+        batch_.targets.data(), batch_.sources.data(), batch_.bytes.data(), count, &attributes,
+        &start, 1, &failed, stream_);
+    gpu_.note(result);
+    return result;
 }
 
 CuResult Line::count(Flight& flight, CuResult result) noexcept {

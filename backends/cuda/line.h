@@ -35,6 +35,15 @@ struct Flight {
     }
 };
 
+/// Copies that the driver is given in one call.
+struct CopyBatch {
+    static constexpr uint32_t CAPACITY = 128;
+
+    uint32_t count = 0;
+    std::array<Address, CAPACITY> targets, sources;
+    std::array<size_t, CAPACITY> bytes;
+};
+
 /// Threads: the queue's driver. The GPU's context is current in every call but the constructor and
 /// the destructor.
 class Line {
@@ -65,6 +74,13 @@ class Line {
         return gpu_.driver.call.stream_wait_event(stream_, event, 0);
     }
     CuResult copy(Flight& flight, Address target, Address source, uint64_t bytes) noexcept;
+
+    /// Whether the driver takes many copies in one call. They go then, all of them, with
+    /// send_batch(); one that fails leaves in doubt which of them are on the stream.
+    [[nodiscard]] bool can_batch() const noexcept { return gpu_.driver.call.copy_batch != nullptr; }
+    CuResult add_to_batch(Flight& flight, Address target, Address source, uint64_t bytes) noexcept;
+    CuResult send_batch() noexcept;
+
     /// As in GpuKernels, see there.
     CuResult run_bulk(Flight& flight, const CopyList& list, uint32_t budget) noexcept {
         return count(flight, gpu_.kernels.launch_bulk(list, budget, stream_));
@@ -114,6 +130,7 @@ class Line {
     uint32_t head_ = 0;      // count up for ever
     uint32_t tail_ = 0;
     uint32_t copies_ = 0; // of all flights
+    CopyBatch batch_;
     std::array<Flight, MAX_FLIGHTS> flights_{};
 };
 

@@ -102,7 +102,7 @@ bool Queue::start_some(Submission& work) noexcept {
 }
 
 bool Queue::goes_by_kernel(Line& line, const Submission& work) noexcept {
-    return work.choice.engine != Engine::COPY && work.at.here().bytes < work.choice.long_bytes &&
+    return is_kernel(work.choice.engine) && work.at.here().bytes < work.choice.long_bytes &&
            line.open_tables();
 }
 
@@ -110,6 +110,7 @@ bool Queue::goes_by_kernel(Line& line, const Submission& work) noexcept {
 void Queue::copy_some(Line& line, Flight& flight, Submission& work) noexcept {
     Elements& at = work.at;
     const Piece first = at.here(); // goes here: start_some() has looked
+    const bool in_batches = work.choice.engine == Engine::BATCH && line.can_batch();
     const auto goes_on = [&] {
         return flight.element_count == 0 ||
                (is_of_one_line(first, at.here()) && !goes_by_kernel(line, work));
@@ -117,14 +118,27 @@ void Queue::copy_some(Line& line, Flight& flight, Submission& work) noexcept {
     while (flight.copies < Line::FLIGHT_COPIES && !at.done() && goes_on()) {
         uint64_t elements = 0;
         const Piece piece = take_piece(at, &elements);
-        flight.why = copy(line, flight, piece);
+        flight.why = copy(line, flight, piece, in_batches);
         if (flight.why != CuResult::SUCCESS) {
             flight.failed_count = elements;
-            return;
+            break;
         }
         flight.element_count += elements;
         flight.bytes += piece.bytes;
     }
+    if (in_batches)
+        send_batch(line, flight);
+}
+
+/// A batch that fails leaves in doubt what of it is on the stream: all of it counts as failed.
+void Queue::send_batch(Line& line, Flight& flight) noexcept {
+    const CuResult result = line.send_batch();
+    if (flight.why == CuResult::SUCCESS)
+        flight.why = result;
+    if (flight.why == CuResult::SUCCESS)
+        return;
+    flight.failed_count += flight.element_count;
+    flight.element_count = flight.bytes = 0;
 }
 
 Piece Queue::take_piece(Elements& at, uint64_t* elements) noexcept {
@@ -140,12 +154,14 @@ Piece Queue::take_piece(Elements& at, uint64_t* elements) noexcept {
     return piece;
 }
 
-CuResult Queue::copy(Line& line, Flight& flight, Piece piece) noexcept {
+CuResult Queue::copy(Line& line, Flight& flight, Piece piece, bool in_batches) noexcept {
     while (piece.bytes != 0) {
         const uint64_t bytes =
             std::min({piece.bytes, piece.source_region->bytes_to_seam(piece.source),
                       piece.target_region->bytes_to_seam(piece.target)});
-        const CuResult result = line.copy(flight, piece.target, piece.source, bytes);
+        const CuResult result = in_batches
+                                    ? line.add_to_batch(flight, piece.target, piece.source, bytes)
+                                    : line.copy(flight, piece.target, piece.source, bytes);
         if (result != CuResult::SUCCESS)
             return result;
         piece.target += bytes;

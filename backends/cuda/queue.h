@@ -36,7 +36,8 @@ class Queue {
 
     /// Takes the next piece: elements that lie one behind the other on both sides go as one copy.
     static Piece take_piece(Elements& at, uint64_t* elements) noexcept;
-    static CuResult copy(Line& line, Flight& flight, Piece piece) noexcept;
+    static CuResult copy(Line& line, Flight& flight, Piece piece, bool in_batches) noexcept;
+    static void send_batch(Line& line, Flight& flight) noexcept;
     [[nodiscard]] bool has_room() const noexcept {
         return completions_.room() > ENTRIES_PER_FLIGHT * flights_ + ENTRIES_PER_FLIGHT;
     }

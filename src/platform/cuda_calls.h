@@ -133,12 +133,22 @@ struct Access {
     int flags;
 };
 
+/// CUmemcpyAttributes: how the copies of a batch treat their memory. order 1: sources are read in the
+/// order of the stream.
+struct CopyAttributes {
+    int order;
+    Location source_hint;
+    Location target_hint;
+    unsigned flags;
+};
+
 /// CUuuid.
 struct Uuid {
     unsigned char bytes[16];
 };
 
-static_assert(sizeof(AllocationOptions) == 32 && sizeof(Access) == 12 && sizeof(Uuid) == 16);
+static_assert(sizeof(AllocationOptions) == 32 && sizeof(Access) == 12 && sizeof(Uuid) == 16 &&
+              sizeof(CopyAttributes) == 24);
 
 /// cuStreamAddCallback, since the function of cuLaunchHostFunc is not called after an error.
 ///
@@ -223,11 +233,20 @@ static_assert(sizeof(AllocationOptions) == 32 && sizeof(Access) == 12 && sizeof(
                                    size_t count))                                                  \
     X(map_export, cuMemExportToShareableHandle, (void* out, Allocation allocation, int type,       \
                                                  unsigned long long flags))
+
+/// What older drivers lack: nullptr there. CUDA 12.8: *failed is the number of the copy that cannot
+/// be made, SIZE_MAX where it is none of them; the legacy default stream is refused.
+#define NIXL_CUDA_LATER_CALLS(X)                                                                   \
+    X(copy_batch, cuMemcpyBatchAsync, (Address* targets, Address* sources, size_t* bytes,          \
+                                       size_t count, CopyAttributes* attributes,                   \
+                                       size_t* attribute_starts, size_t attribute_count,           \
+                                       size_t* failed, Stream stream))
 // clang-format on
 
 struct Calls {
 #define NIXL_MEMBER(member, symbol, parameters) CuResult(*member) parameters;
     NIXL_CUDA_CALLS(NIXL_MEMBER)
+    NIXL_CUDA_LATER_CALLS(NIXL_MEMBER)
 #undef NIXL_MEMBER
 };
 

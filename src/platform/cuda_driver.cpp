@@ -59,6 +59,9 @@ Result<void> find_calls(void* library, cuda::Calls* out) {
                      std::string("update to ") + OLDEST + " or later");
     NIXL_CUDA_CALLS(NIXL_FIND)
 #undef NIXL_FIND
+#define NIXL_FIND(member, symbol, parameters) (void)find(#symbol, &out->member);
+    NIXL_CUDA_LATER_CALLS(NIXL_FIND)
+#undef NIXL_FIND
     return {};
 }
 

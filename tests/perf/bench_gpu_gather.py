@@ -35,8 +35,9 @@ def row(table, line):
     verified = "" if line["wrong"] == 0 else "; %d BLOCKS WRONG" % line["wrong"]
     table.row("%s, %s, %s, %s" % (line["work"], size_text(line["block"]), sms, line["form"]),
               "" if target is None else ">= %.0f %% of the kernel" % (100 * target),
-              "%.1f %%; %.1f us (posted in %.1f), kernel %.1f; %.1f GB/s%s"
-              % (100 * share, line["nixl_us"], line["post_us"], line["raw_us"], rate, verified),
+              "%.1f %%; %.1f us (posted in %.1f), kernel %.1f (%.1f); %.1f GB/s%s"
+              % (100 * share, line["nixl_us"], line["post_us"], line["raw_us"],
+                 line["raw_post_us"], rate, verified),
               None if target is None and line["wrong"] == 0
               else line["wrong"] == 0 and share >= target)
 
@@ -49,7 +50,7 @@ def main():
     gpu, lines = measured
     table = results.Table(
         "gpu_gather", "%d x %s; 65,536 shuffled blocks, medians in turn with the bare kernel, "
-        "contents compared" % (gpu["gpus"], gpu["gpu"]))
+        "contents compared" % (gpu["gpus"], gpu["gpu"]), gpu["gpu"])
     slowest = 0.0
     for line in lines:
         row(table, line)

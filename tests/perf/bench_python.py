@@ -43,15 +43,6 @@ print(json.dumps({"imported": imported, "opened": opened, "rss_kib": rss,
 """
 
 
-def interpreter():
-    """One with NumPy; the system's where the first has none."""
-    for python in ("python3", "/usr/bin/python3"):
-        probe = subprocess.run([python, "-c", "import numpy"], stderr=subprocess.DEVNULL)
-        if probe.returncode == 0:
-            return python
-    sys.exit("bench python: no python3 with NumPy (./dev setup --test installs it)")
-
-
 def calls(table, python, environment):
     compiled, plain = (
         results.run_json([python, os.path.join(HERE, "python_calls.py")],
@@ -104,7 +95,7 @@ def idle(table, python, environment):
 def main():
     results.arguments(__doc__).parse_args()
     table = results.Table("python", "Python calls, import, an idle context")
-    python = interpreter()
+    python = results.python_with_numpy()
     with tempfile.TemporaryDirectory() as folder:
         installed = Staging("build", folder)
         environment = dict(os.environ, PYTHONPATH=installed.python_folder())

@@ -61,8 +61,9 @@ class Machine {
         check(driver.call.copy(target, source, bytes, stream), "copy");
         check(driver.call.stream_synchronize(stream), "copy");
     }
-    /// The kernel alone, by index, from GPU 0.
-    void run_bare(const Memory& from, const Memory& into, uint64_t bytes, uint32_t sms) const {
+    /// The kernel alone, by index, from GPU 0. Returns what its launch took, in us.
+    [[nodiscard]] double run_bare(const Memory& from, const Memory& into, uint64_t bytes,
+                                  uint32_t sms) const {
         const auto* const first = reinterpret_cast<const uint32_t*>(indices);
         const auto stride = static_cast<int64_t>(bytes);
         const CopyList list{nullptr,
@@ -70,14 +71,17 @@ class Machine {
                             {into.address, stride, nullptr, first + COUNT},
                             bytes,
                             COUNT};
-        check(kernels.has_bulk() ? kernels.launch_bulk(list, sms, stream)
-                                 : kernels.launch_plain(list, sms, stream),
-              "launch");
-        check(driver.call.event_record(event, stream), "record");
+        const double launch_us = time_us([&] {
+            check(kernels.has_bulk() ? kernels.launch_bulk(list, sms, stream)
+                                     : kernels.launch_plain(list, sms, stream),
+                  "launch");
+            check(driver.call.event_record(event, stream), "record");
+        });
         CuResult state = CuResult::NOT_READY;
         while (state == CuResult::NOT_READY)
             state = driver.call.event_query(event);
         check(state, "bare kernel");
+        return launch_us;
     }
 
     const CudaDriver& driver;
@@ -115,7 +119,7 @@ class GatherBench {
         fill(from, into, bytes);
         Work prepared = form == Form::RUNS ? by_runs(source, target, bytes)
                                            : by_lists(source, target, bytes, form);
-        std::vector<double> ours, posted, bare;
+        std::vector<double> ours, posted, bare, launched;
         for (int round = -2; round < 9; ++round) {
             double post_us = 0;
             const double all_us = time_us([&] {
@@ -123,22 +127,26 @@ class GatherBench {
                 while (nixl_request_poll(context_, prepared.request) == NIXL_IN_PROGRESS) {}
             });
             check(nixl_request_poll(context_, prepared.request), "transfer");
-            const double bare_us = time_us([&] { machine_.run_bare(from, into, bytes, sms_); });
+            double launch_us = 0;
+            const double bare_us =
+                time_us([&] { launch_us = machine_.run_bare(from, into, bytes, sms_); });
             if (round < 0)
                 continue;
             ours.push_back(all_us);
             posted.push_back(post_us);
             bare.push_back(bare_us);
+            launched.push_back(launch_us);
         }
         clear(into, bytes);
         post(prepared, form);
         check(nixl_request_wait(context_, prepared.request, -1), "wait");
         std::printf("{\"work\": \"%s\", \"block\": %llu, \"count\": %u, \"sms\": %u, "
                     "\"form\": \"%s\", \"nixl_us\": %.2f, \"post_us\": %.2f, \"raw_us\": %.2f, "
-                    "\"prepare_us\": %.2f, \"create_us\": %.2f, \"wrong\": %u}\n",
+                    "\"raw_post_us\": %.2f, \"prepare_us\": %.2f, \"create_us\": %.2f, "
+                    "\"wrong\": %u}\n",
                     work, static_cast<unsigned long long>(bytes), COUNT, sms_, name_of(form),
-                    median(ours), median(posted), median(bare), prepared.prepare_us,
-                    prepared.create_us, wrong(into, bytes));
+                    median(ours), median(posted), median(bare), median(launched),
+                    prepared.prepare_us, prepared.create_us, wrong(into, bytes));
         std::fflush(stdout);
         check(nixl_request_release(context_, prepared.request), "release");
         for (const nixl_list list : prepared.lists)

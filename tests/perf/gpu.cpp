@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copies to, from and between GPUs beside the driver's own: an asynchronous copy and a loop over
-// the query of its event, on page-locked buffers and those of GPUs. For each way and size one JSON
-// line: median microseconds of each, over alternating rounds.
-#include <cstring>
-
-#include "gpu.h"
+// the query of its event, on page-locked buffers and those of GPUs; for pageable memory also beside
+// threads that fill page-locked chunks. For each way and size one JSON line: median microseconds of
+// each, over alternating rounds.
+#include "gpu_limits.h"
 
 namespace {
 
@@ -12,32 +11,6 @@ using namespace nixl_perf;
 
 constexpr uint64_t LARGEST = 1024 * MIB;
 constexpr uint64_t SIZES[] = {4 * KIB, 64 * KIB, 1 * MIB, 4 * MIB, 64 * MIB, LARGEST};
-
-/// The driver's own way from one address to another, driven from one GPU.
-class Raw {
-  public:
-    Raw(const CudaDriver& driver, Context context) : driver_(driver), context_(context) {
-        const CudaScope scope(driver_, context_);
-        check(driver_.call.stream_create(&stream_, STREAM_NON_BLOCKING, 0), "stream");
-        check(driver_.call.event_create(&event_, EVENT_DISABLE_TIMING), "event");
-    }
-    void start(Address target, Address source, uint64_t bytes) const {
-        check(driver_.call.copy(target, source, bytes, stream_), "copy");
-        check(driver_.call.event_record(event_, stream_), "record");
-    }
-    void finish() const {
-        CuResult state = CuResult::NOT_READY;
-        while (state == CuResult::NOT_READY)
-            state = driver_.call.event_query(event_);
-        check(state, "raw copy");
-    }
-
-  private:
-    const CudaDriver& driver_;
-    Context context_;
-    Stream stream_ = nullptr;
-    Event event_ = nullptr;
-};
 
 struct Memory {
     nixl_buffer ours{};
@@ -66,42 +39,88 @@ class CopyBench {
         }
         return memory;
     }
-    void measure(const char* work, const Memory& from, const Memory& into, const Raw& raw) const {
+    /// Of each size, beside one copy of the driver's.
+    void measure(const char* work, const Memory& from, const Memory& into,
+                 const DriverCopy& raw) const {
         for (const uint64_t bytes : SIZES) {
-            nixl_request request{};
-            check(nixl_request_create_range(context_, from.ours, 0, into.ours, 0, bytes, &request),
-                  "create");
-            std::vector<double> ours, waited, theirs;
-            const int rounds = bytes <= MIB ? 201 : 21;
-            for (int round = -3; round < rounds; ++round) {
-                const double polled_us = time_us([&] {
-                    check(nixl_request_post(context_, request, nullptr), "post");
-                    while (nixl_request_poll(context_, request) == NIXL_IN_PROGRESS) {}
-                });
-                const double waited_us = time_us([&] {
-                    check(nixl_request_post(context_, request, nullptr), "post");
-                    check(nixl_request_wait(context_, request, -1), "wait");
-                });
-                const double raw_us = time_us([&] {
-                    raw.start(into.raw, from.raw, bytes);
-                    raw.finish();
-                });
-                if (round < 0)
-                    continue; // the first ones wake the link
-                ours.push_back(polled_us);
-                waited.push_back(waited_us);
-                theirs.push_back(raw_us);
-            }
-            check(nixl_request_release(context_, request), "release");
-            std::printf("{\"work\": \"%s\", \"bytes\": %llu, \"nixl_us\": %.3f, "
-                        "\"nixl_wait_us\": %.3f, \"raw_us\": %.3f}\n",
-                        work, static_cast<unsigned long long>(bytes), median(ours), median(waited),
-                        median(theirs));
-            std::fflush(stdout);
+            const nixl_request request = create(from, into, bytes);
+            time_in_turn(work, bytes, {request}, [&] {
+                raw.start(into.raw, from.raw, bytes);
+                raw.finish();
+            });
         }
+    }
+    void measure_both_ways(const Memory& host, const Memory& gpu, const DriverCopy& raw,
+                           const DriverCopy& back) const {
+        const uint64_t half = LARGEST / 2; // the ways have bytes of their own at both ends
+        nixl_request in{}, out{};
+        check(nixl_request_create_range(context_, host.ours, 0, gpu.ours, 0, half, &in), "create");
+        check(nixl_request_create_range(context_, gpu.ours, half, host.ours, half, half, &out),
+              "create");
+        time_in_turn("both ways at once, host and GPU", LARGEST, {in, out}, [&] {
+            raw.start(gpu.raw, host.raw, half);
+            back.start(host.raw + half, gpu.raw + half, half);
+            raw.finish();
+            back.finish();
+        });
+    }
+    void measure_beside_stages(const std::byte* from, const Memory& into,
+                               const StagedCopy& staged) const {
+        nixl_buffer source{};
+        check(nixl_buffer_wrap(context_, const_cast<std::byte*>(from), LARGEST, NIXL_KIND_HOST, -1,
+                               0, &source),
+              "wrap");
+        time_in_turn("pageable host to GPU beside 8 threads", LARGEST,
+                     {create({source, 0}, into, LARGEST)},
+                     [&] { staged.run(into.raw, from, LARGEST); });
     }
 
   private:
+    [[nodiscard]] nixl_request create(const Memory& from, const Memory& into,
+                                      uint64_t bytes) const {
+        nixl_request request{};
+        check(nixl_request_create_range(context_, from.ours, 0, into.ours, 0, bytes, &request),
+              "create");
+        return request;
+    }
+    /// Posts and polls the requests, posts and waits for them, and does the raw work, in turn.
+    /// Releases them.
+    template <typename Raw> void time_in_turn(const char* work, uint64_t bytes,
+                                              const std::vector<nixl_request>& requests,
+                                              Raw raw) const {
+        const auto post = [&] {
+            for (const nixl_request request : requests)
+                check(nixl_request_post(context_, request, nullptr), "post");
+        };
+        std::vector<double> ours, waited, theirs;
+        const int rounds = bytes <= MIB ? 201 : 21;
+        for (int round = -3; round < rounds; ++round) {
+            const double polled_us = time_us([&] {
+                post();
+                for (const nixl_request request : requests)
+                    while (nixl_request_poll(context_, request) == NIXL_IN_PROGRESS) {}
+            });
+            const double waited_us = time_us([&] {
+                post();
+                for (const nixl_request request : requests)
+                    check(nixl_request_wait(context_, request, -1), "wait");
+            });
+            const double raw_us = time_us(raw);
+            if (round < 0)
+                continue; // the first ones wake the link
+            ours.push_back(polled_us);
+            waited.push_back(waited_us);
+            theirs.push_back(raw_us);
+        }
+        for (const nixl_request request : requests)
+            check(nixl_request_release(context_, request), "release");
+        std::printf("{\"work\": \"%s\", \"bytes\": %llu, \"nixl_us\": %.3f, "
+                    "\"nixl_wait_us\": %.3f, \"raw_us\": %.3f}\n",
+                    work, static_cast<unsigned long long>(bytes), median(ours), median(waited),
+                    median(theirs));
+        std::fflush(stdout);
+    }
+
     const CudaDriver& driver_;
     nixl_context context_{};
 };
@@ -114,13 +133,16 @@ int main() {
     const CudaScope scope(driver, context);
     print_machine(driver);
     const CopyBench bench(driver);
-    const Raw raw(driver, context);
+    const DriverCopy raw(driver), back(driver);
     const Memory host = bench.make(NIXL_KIND_PINNED, -1), gpu = bench.make(NIXL_KIND_DEVICE, 0);
     bench.measure("host to GPU", host, gpu, raw);
     bench.measure("GPU to host", gpu, host, raw);
+    bench.measure_both_ways(host, gpu, raw, back);
     const Memory pageable = bench.make(NIXL_KIND_HOST, -1);
     bench.measure("pageable host to GPU", pageable, gpu, raw);
     bench.measure("GPU to pageable host", gpu, pageable, raw);
+    const std::vector<std::byte> foreign(LARGEST, std::byte{1});
+    bench.measure_beside_stages(foreign.data(), gpu, StagedCopy(driver, context));
     bench.measure("within a GPU", gpu, bench.make(NIXL_KIND_DEVICE, 0), raw);
     if (driver.devices < 2)
         return 0;

@@ -14,7 +14,7 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(ROOT, "build")
-KEPT = os.path.join(BUILD, "bench")  # one file per subject, from its last run
+KEPT = os.path.join(BUILD, "bench")  # one file per subject, from its last run; a folder per GPU
 
 GIVEN = argparse.Namespace()  # what the measurement was called with
 
@@ -32,6 +32,15 @@ def run_json(command, **options):
 
 def json_lines(text):
     return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+
+
+def python_with_numpy():
+    """An interpreter with NumPy; the system's where the first has none."""
+    for python in ("python3", "/usr/bin/python3"):
+        probe = subprocess.run([python, "-c", "import numpy"], stderr=subprocess.DEVNULL)
+        if probe.returncode == 0:
+            return python
+    sys.exit("bench: no python3 with NumPy (./dev setup --test installs it)")
 
 
 def gpu_lines(name):
@@ -87,11 +96,17 @@ def machine(folder=None):
             "file_system": file_system(folder or tempfile.gettempdir())}
 
 
-class Table:
-    """The rows of one subject; printed as they come."""
+def short_name(gpu):
+    """"h200" of "NVIDIA H200": how files are called that are about it."""
+    words = [word for word in re.findall(r"[a-z0-9]+", gpu.lower()) if word != "nvidia"]
+    return words[0] if words else "gpu"
 
-    def __init__(self, subject, about):
-        self.subject, self.about, self.rows = subject, about, []
+
+class Table:
+    """The rows of one subject; printed as they come. `gpu`: the name of what it measures."""
+
+    def __init__(self, subject, about, gpu=None):
+        self.subject, self.about, self.gpu, self.rows = subject, about, gpu, []
         print("\n%s: %s" % (subject, about), flush=True)
         print("  %-58s %-22s %-34s" % ("work", "target", "figure"), flush=True)
 
@@ -104,11 +119,13 @@ class Table:
     def save(self, done=True):
         """Keeps the rows for ./dev bench --write: in the place of all from before, or, where --only
         left some out, of the same ones. Until it is done they lie in a file beside that."""
-        whole = os.path.join(KEPT, self.subject + ".json")
-        path = whole if done else os.path.join(KEPT, self.subject + ".partial.json")
+        folder = KEPT if self.gpu is None else os.path.join(KEPT, short_name(self.gpu))
+        path = os.path.join(folder, self.subject + (".json" if done else ".partial.json"))
         kept = {"subject": self.subject, "about": self.about, "rows": self.rows,
                 "date": time.strftime("%Y-%m-%d"),
                 "machine": machine(getattr(GIVEN, "folder", None))}
+        if self.gpu is not None:
+            kept["gpu"] = self.gpu
         only = getattr(GIVEN, "only", None)
         if only:
             kept = self._into_whole_run(path, only, kept)
@@ -116,7 +133,7 @@ class Table:
             print("  not kept: --only leaves rows out, and there is no whole run of this sort and "
                   "machine that they would belong to")
             return
-        os.makedirs(KEPT, exist_ok=True)
+        os.makedirs(folder, exist_ok=True)
         with open(path, "w") as file:
             json.dump(kept, file, indent=1)
 

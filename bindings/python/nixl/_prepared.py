@@ -212,8 +212,8 @@ class _Lists:
         self.source = self.target = self.request = 0
         src, dst = prepared._ends
         try:
-            self.source = self._list(src, _blocks(prepared._rows, 0), prepared._rows[2])
-            self.target = self._list(dst, _blocks(prepared._rows, 1), prepared._rows[2])
+            self.source = self._list(src, prepared._rows, 0)
+            self.target = self._list(dst, prepared._rows, 1)
             request = ctypes.c_uint64()
             _errors.check(functions["request_create_lists"](
                 self.context, self.source, self.target, ctypes.byref(request)))
@@ -222,11 +222,12 @@ class _Lists:
             self.release()
             raise
 
-    def _list(self, buffer, blocks, count):
+    def _list(self, buffer, rows, side):
+        keep, address = _blocks(rows, side)  # the call copies them
         handle, result = ctypes.c_uint64(buffer._handle), ctypes.c_uint64()
         _errors.check(functions["list_create"](
-            self.context, ctypes.byref(handle), 1, blocks.buffer_info()[0], count,
-            ctypes.byref(result)))
+            self.context, ctypes.byref(handle), 1, address, rows[2], ctypes.byref(result)))
+        del keep
         return result.value
 
     def release(self):
@@ -238,9 +239,12 @@ class _Lists:
 
 
 def _blocks(rows, side):
-    """One side of the rows as an array of nixl_block: offset, bytes, stride, count, 0."""
+    """One side of the rows as nixl_block, five numbers each (offset, bytes, stride, count, 0): what
+    keeps them, and their address."""
+    keep, address, count, columns = rows
+    if hasattr(keep, "__array_interface__"):
+        return _blocks_of_array(keep, side)
     from array import array
-    _, address, count, columns = rows
     numbers = (ctypes.c_uint64 * (count * columns)).from_address(address)
     result = array("Q", bytes(40 * count))
     result[0::5] = array("Q", numbers[side::columns])
@@ -250,7 +254,20 @@ def _blocks(rows, side):
         result[3::5] = array("Q", numbers[5::columns])
     else:
         result[3::5] = array("Q", [1]) * count
-    return result
+    return result, result.buffer_info()[0]
+
+
+def _blocks_of_array(rows, side):
+    import numpy
+    blocks = numpy.zeros((len(rows), 5), rows.dtype)
+    blocks[:, 0] = rows[:, side]
+    blocks[:, 1] = rows[:, 2]
+    if rows.shape[1] == 6:
+        blocks[:, 2] = rows[:, 3 + side]
+        blocks[:, 3] = rows[:, 5]
+    else:
+        blocks[:, 3] = 1
+    return blocks, blocks.__array_interface__["data"][0]
 
 
 def _indices(values):

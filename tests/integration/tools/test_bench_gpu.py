@@ -46,10 +46,11 @@ class Gpus(ProgramTest):
                          [("cuda.engine", "kernel"), ("cuda.engine", "copy")])
         self.assertIn("kernel", found[0][2])
         self.assertIn("copy engine", found[1][2])
-        done = self.bench("--compare", "engine=kernel,copy", *blocks, **GPUS)
+        done = self.bench("--compare", "engine=kernel,batch,copy", *blocks, **GPUS)
         self.assert_runs(done)
         self.assertRegex(done.out, r"(?m)^Compared: cuda.engine$")
         self.assertRegex(done.out, r"(?m)^2M kernel .* cuda \(.*kernel.*\)$")
+        self.assertRegex(done.out, r"(?m)^2M batch .* cuda \(.*copy engine \(batches\).*\)$")
         self.assertRegex(done.out, r"(?m)^2M copy .* cuda \(.*copy engine.*\)$")
 
     def test_what_cannot_be_compared(self):

@@ -38,6 +38,7 @@ class CudaGather : public CudaBackend {
         batch.tag = 7;
         return batch;
     }
+    static bool has_batches() { return test_driver().call.copy_batch != nullptr; }
     std::string engine(const nixl_batch& batch) { return table.engine_of(instance, &batch); }
 
     /// Submits all of it as room comes, until every element is over; how each ended.
@@ -179,6 +180,24 @@ TEST_P(CudaGatherWays, LongRunsAndLongElements_arriveByKernel) {
     EXPECT_EQ(content(target), expected);
 }
 
+// More than one call and one flight take, and runs of neighbours among them.
+TEST_P(CudaGatherWays, Batches_takeBlocksAndRunsOfAnyAlignment) {
+    open({{"cuda.engine", "batch"}});
+    make(&source, GetParam().first, 1); // registered with the backend that was opened anew
+    make(&target, GetParam().second, 2);
+    pair = {source.region, target.region};
+    std::vector<nixl_run> runs = {strided(0, BYTES / 2, 100, 100, 100, 500)};
+    expect_copied(0, BYTES / 2, 50'000);
+    for (uint64_t i = 0; i < 700; ++i) {
+        runs.push_back(single(i * 300 + i % 7, i * 400, 1 + i % 300));
+        expect_copied(i * 300 + i % 7, i * 400, 1 + i % 300);
+    }
+    const nixl_batch batch = batch_of(runs);
+    EXPECT_EQ(engine(batch), has_batches() ? "copy engine (batches)" : "copy engine");
+    expect_all(moved(batch), NIXL_OK);
+    EXPECT_EQ(content(target), expected);
+}
+
 TEST_P(CudaGatherWays, PreparedLists_areWalkedWholeAndByIndex) {
     constexpr uint32_t COUNT = 5000;
     constexpr uint64_t BLOCK = 80;
@@ -243,6 +262,7 @@ TEST_F(CudaGather, EnginePolicy_isKept) {
     EXPECT_EQ(engines("auto"), (std::vector<bool>{false, true, true}));
     EXPECT_EQ(engines("copy"), (std::vector<bool>{true, true, true}));
     EXPECT_EQ(engines("kernel"), (std::vector<bool>{false, false, false}));
+    EXPECT_EQ(engines("batch"), (std::vector<bool>{!has_batches(), true, !has_batches()}));
 }
 
 // A kernel that touches freed memory ends the context of its GPU, and with it the program's work.
@@ -261,6 +281,36 @@ TEST_F(CudaGather, FreedMemory_isRefusedBeforeAKernelSeesIt) {
     pair = {pinned(content, 0, BYTES), on_gpu(keeps, BYTES)};
     for (const nixl_status status : moved(batch_of(listed)))
         ASSERT_EQ(status, NIXL_OK) << "the GPU is lost";
+}
+
+// The driver refuses the whole call; what came before it has arrived.
+TEST_F(CudaGather, BatchWithAnElementThatCannotBeCopied_failsAndOthersGoOn) {
+    open({{"cuda.engine", "batch"}});
+    const GpuMemory from(BYTES, NIXL_KIND_DEVICE, 0);
+    auto freed = std::make_unique<GpuMemory>(BYTES, NIXL_KIND_DEVICE, 0);
+    const GpuMemory into(BYTES, NIXL_KIND_DEVICE, 0);
+    const Bytes content = random_bytes(BYTES, 10);
+    from.write(0, content);
+    const nixl_region_pair pairs[] = {{on_gpu(from, BYTES), on_gpu(into, BYTES)},
+                                      {on_gpu(*freed, BYTES), on_gpu(into, BYTES)}};
+    freed.reset();
+    std::vector<nixl_run> runs;
+    for (uint64_t i = 0; i < 400; ++i)
+        runs.push_back(single(i * 1024, i * 1024, 256));
+    runs[300].pair = 1;
+    nixl_batch batch = batch_of(runs);
+    batch.pairs = pairs;
+    batch.pair_count = 2;
+    const std::vector<nixl_status> ended = moved(batch);
+    EXPECT_NE(ended[300], NIXL_OK);
+    for (uint64_t i = 0; i < ended.size(); ++i)
+        if (ended[i] == NIXL_OK) {
+            ASSERT_EQ(into.read(i * 1024, 256),
+                      Bytes(content.begin() + static_cast<long>(i * 1024),
+                            content.begin() + static_cast<long>(i * 1024 + 256)));
+        }
+    EXPECT_EQ(ended[0], NIXL_OK);
+    EXPECT_EQ(ended[399], NIXL_OK);
 }
 
 /// Physical memory of one GPU, mapped for one GPU alone: the same, or the reader.
@@ -345,7 +395,7 @@ TEST_F(CudaGather, LongBlocksOfLists_areCopied) {
         into(LONG + COUNT * 1024, NIXL_KIND_DEVICE, 0);
     const Bytes content = random_bytes(LONG + COUNT * 1024, 9);
     from.write(0, content);
-    for (const char* const policy : {"auto", "kernel"}) {
+    for (const char* const policy : {"auto", "batch", "kernel"}) {
         open({{"cuda.engine", policy}});
         into.write(0, Bytes(content.size()));
         const nixl_region source = on_gpu(from, content.size()),

@@ -57,5 +57,30 @@ TEST(SimulatedCopy, RangesThatTheCallCanCheck_areRefusedByIt) {
     });
 }
 
+TEST(SimulatedCopy, Batch_isWholeOrRefusedWithTheNumberOfTheCopy) {
+    on_gpus([](Rig& rig) {
+        const Stream stream = rig.stream();
+        const Address source = rig.device_bytes(64), target = rig.device_bytes(64);
+        EXPECT_EQ(rig.call.fill(source, 'b', 64, stream), CuResult::SUCCESS);
+        EXPECT_EQ(rig.call.fill(target, 'a', 64, stream), CuResult::SUCCESS);
+        Address targets[] = {target, target + 48}, sources[] = {source + 32, source};
+        size_t bytes[] = {16, 17}, start = 0, failed = 0;
+        core::cuda::CopyAttributes attributes{1, {}, {}, 0};
+        const auto batch = [&](Stream on) {
+            return rig.call.copy_batch(targets, sources, bytes, 2, &attributes, &start, 1, &failed,
+                                       on);
+        };
+        EXPECT_EQ(batch(stream), CuResult::INVALID_VALUE);
+        EXPECT_EQ(failed, 1u);
+        EXPECT_EQ(rig.read(target, 64), std::string(64, 'a'));
+        bytes[1] = 16;
+        EXPECT_EQ(batch(nullptr), CuResult::INVALID_VALUE) << "the legacy default stream";
+        EXPECT_EQ(batch(stream), CuResult::SUCCESS);
+        EXPECT_EQ(rig.call.stream_synchronize(stream), CuResult::SUCCESS);
+        EXPECT_EQ(rig.read(target, 64),
+                  std::string(16, 'b') + std::string(32, 'a') + std::string(16, 'b'));
+    });
+}
+
 } // namespace
 } // namespace nixl::test
