@@ -38,28 +38,33 @@ CuResult Line::copy(Flight& flight, Address target, Address source, uint64_t byt
     return count(flight, gpu_.driver.call.copy(target, source, bytes, stream_));
 }
 
-CuResult Line::add_to_batch(Flight& flight, Address target, Address source,
-                            uint64_t bytes) noexcept {
-    const CuResult result = batch_.count == CopyBatch::CAPACITY ? send_batch() : CuResult::SUCCESS;
+void Line::add_to_batch(Flight& flight, Address target, Address source, uint64_t bytes) noexcept {
+    if (batch_.count == CopyBatch::CAPACITY)
+        send_some();
     batch_.targets[batch_.count] = target;
     batch_.sources[batch_.count] = source;
     batch_.bytes[batch_.count++] = bytes;
-    ++flight.copies;
-    return result;
+    ++flight.copies; // also where the call fails: some may be on the stream all the same
 }
 
-CuResult Line::send_batch() noexcept {
+void Line::send_some() noexcept {
     constexpr int IN_ORDER_OF_THE_STREAM = 1;
     const uint32_t count = std::exchange(batch_.count, 0);
     if (count == 0)
-        return CuResult::SUCCESS;
+        return;
     CopyAttributes attributes{IN_ORDER_OF_THE_STREAM, {}, {}, 0};
     size_t start = 0, failed = 0;
     const CuResult result = gpu_.driver.call.copy_batch(
         batch_.targets.data(), batch_.sources.data(), batch_.bytes.data(), count, &attributes,
         &start, 1, &failed, stream_);
     gpu_.note(result);
-    return result;
+    if (batch_.failure == CuResult::SUCCESS)
+        batch_.failure = result;
+}
+
+CuResult Line::send_batch() noexcept {
+    send_some();
+    return std::exchange(batch_.failure, CuResult::SUCCESS);
 }
 
 CuResult Line::count(Flight& flight, CuResult result) noexcept {

@@ -40,6 +40,7 @@ struct CopyBatch {
     static constexpr uint32_t CAPACITY = 128;
 
     uint32_t count = 0;
+    CuResult failure = CuResult::SUCCESS; ///< the first of this flight's calls
     std::array<Address, CAPACITY> targets, sources;
     std::array<size_t, CAPACITY> bytes;
 };
@@ -75,10 +76,11 @@ class Line {
     }
     CuResult copy(Flight& flight, Address target, Address source, uint64_t bytes) noexcept;
 
-    /// Whether the driver takes many copies in one call. They go then, all of them, with
-    /// send_batch(); one that fails leaves in doubt which of them are on the stream.
+    /// Whether the driver takes many copies in one call. They have gone with the end of
+    /// send_batch(); a call that fails leaves in doubt which of them are on the stream. Only live
+    /// memory: what the driver does not know (any more) it takes for the host's, and touches.
     [[nodiscard]] bool can_batch() const noexcept { return gpu_.driver.call.copy_batch != nullptr; }
-    CuResult add_to_batch(Flight& flight, Address target, Address source, uint64_t bytes) noexcept;
+    void add_to_batch(Flight& flight, Address target, Address source, uint64_t bytes) noexcept;
     CuResult send_batch() noexcept;
 
     /// As in GpuKernels, see there.
@@ -120,6 +122,7 @@ class Line {
 
   private:
     CuResult count(Flight& flight, CuResult result) noexcept;
+    void send_some() noexcept;
 
     Gpu& gpu_;
     const double bytes_per_ns_;

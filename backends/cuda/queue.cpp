@@ -23,6 +23,13 @@ bool is_of_one_line(const Piece& a, const Piece& b) noexcept {
            a.target_region->gpu == b.target_region->gpu;
 }
 
+/// For batches: the driver takes an address that it does not know (any more) for the host's, and
+/// touches it itself.
+CuResult check_alive(const Calls& call, const Piece& piece, uint64_t occasion) noexcept {
+    const CuResult source = piece.source_region->check_alive(call, occasion);
+    return source == CuResult::SUCCESS ? piece.target_region->check_alive(call, occasion) : source;
+}
+
 nixl_completion ended(uint64_t tag, uint64_t first, uint64_t count, CuResult why) noexcept {
     return sdk::failed(tag, first, count, static_cast<nixl_status>(code_from_cuda(why)),
                        static_cast<int32_t>(why));
@@ -118,7 +125,10 @@ void Queue::copy_some(Line& line, Flight& flight, Submission& work) noexcept {
     while (flight.copies < Line::FLIGHT_COPIES && !at.done() && goes_on()) {
         uint64_t elements = 0;
         const Piece piece = take_piece(at, &elements);
-        flight.why = copy(line, flight, piece, in_batches);
+        flight.why = in_batches ? check_alive(line.gpu().driver.call, piece, work.occasion)
+                                : CuResult::SUCCESS;
+        if (flight.why == CuResult::SUCCESS)
+            flight.why = copy(line, flight, piece, in_batches);
         if (flight.why != CuResult::SUCCESS) {
             flight.failed_count = elements;
             break;
@@ -130,13 +140,12 @@ void Queue::copy_some(Line& line, Flight& flight, Submission& work) noexcept {
         send_batch(line, flight);
 }
 
-/// A batch that fails leaves in doubt what of it is on the stream: all of it counts as failed.
+/// Of a batch that fails, all counts as failed.
 void Queue::send_batch(Line& line, Flight& flight) noexcept {
     const CuResult result = line.send_batch();
-    if (flight.why == CuResult::SUCCESS)
-        flight.why = result;
-    if (flight.why == CuResult::SUCCESS)
+    if (result == CuResult::SUCCESS)
         return;
+    flight.why = result;
     flight.failed_count += flight.element_count;
     flight.element_count = flight.bytes = 0;
 }
@@ -159,9 +168,11 @@ CuResult Queue::copy(Line& line, Flight& flight, Piece piece, bool in_batches) n
         const uint64_t bytes =
             std::min({piece.bytes, piece.source_region->bytes_to_seam(piece.source),
                       piece.target_region->bytes_to_seam(piece.target)});
-        const CuResult result = in_batches
-                                    ? line.add_to_batch(flight, piece.target, piece.source, bytes)
-                                    : line.copy(flight, piece.target, piece.source, bytes);
+        CuResult result = CuResult::SUCCESS;
+        if (in_batches)
+            line.add_to_batch(flight, piece.target, piece.source, bytes);
+        else
+            result = line.copy(flight, piece.target, piece.source, bytes);
         if (result != CuResult::SUCCESS)
             return result;
         piece.target += bytes;

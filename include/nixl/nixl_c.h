@@ -284,6 +284,12 @@ NIXL_API nixl_status nixl_request_create_rows(nixl_context context, nixl_buffer 
                                               nixl_buffer target, const uint64_t* rows,
                                               uint64_t row_count, uint32_t columns,
                                               nixl_request* out);
+enum { NIXL_SIDE_SOURCE = 0, NIXL_SIDE_TARGET = 1 };
+/* The list of what one side of a request over runs or rows reads or writes, every element a block:
+ * two of them make a request that is posted by index. INVALID_ARGUMENT it was not made over runs
+ * or rows. */
+NIXL_API nixl_status nixl_list_of_request(nixl_context context, nixl_request request, uint32_t side,
+                                          nixl_list* out);
 /* Block i of one list to block i of the other, or as picked by nixl_request_post_indexed(). */
 NIXL_API nixl_status nixl_request_create_lists(nixl_context context, nixl_list source,
                                                nixl_list target, nixl_request* out);

@@ -36,6 +36,21 @@ nixl_status create_whole(nixl_context context, nixl_buffer source, nixl_buffer t
     });
 }
 
+/// In a loop per form: requests of many thousand rows are made between two steps of a model.
+std::vector<nixl_run> runs_of_rows(const uint64_t* row, uint64_t count, uint32_t columns) {
+    std::vector<nixl_run> runs;
+    runs.reserve(count);
+    const uint64_t* const end = row + count * columns;
+    if (columns == COLUMNS_SHORT)
+        for (; row != end; row += COLUMNS_SHORT)
+            runs.push_back({row[0], row[1], row[2], 0, 0, 1, 0, 0});
+    else
+        for (; row != end; row += COLUMNS_LONG)
+            runs.push_back({row[0], row[1], row[2], static_cast<int64_t>(row[3]),
+                            static_cast<int64_t>(row[4]), row[5], 0, 0});
+    return runs;
+}
+
 } // namespace
 
 extern "C" {
@@ -108,13 +123,7 @@ nixl_status nixl_request_create_rows(nixl_context context, nixl_buffer source, n
                           "stride, target stride, count"));
     return guarded([&] {
         Transfers::RunsSpec spec;
-        spec.owned.reserve(row_count);
-        for (const uint64_t* row = rows; row != rows + row_count * columns; row += columns) {
-            const bool strided = columns == COLUMNS_LONG;
-            spec.owned.push_back(
-                {row[0], row[1], row[2], strided ? static_cast<int64_t>(row[3]) : 0,
-                 strided ? static_cast<int64_t>(row[4]) : 0, strided ? row[5] : 1, 0, 0});
-        }
+        spec.owned = runs_of_rows(rows, row_count, columns);
         spec.sources = {&source, 1};
         spec.targets = {&target, 1};
         spec.runs = spec.owned;
@@ -130,6 +139,23 @@ nixl_status nixl_request_create_lists(nixl_context context, nixl_list source, ni
     if (out == nullptr)
         return refuse_no_output();
     return guarded([&] { return publish(call->transfers().create_lists(source, target), out); });
+}
+
+nixl_status nixl_list_of_request(nixl_context context, nixl_request request, uint32_t side,
+                                 nixl_list* out) {
+    const Call call(context);
+    if (!call)
+        return last_code();
+    if (out == nullptr)
+        return refuse_no_output();
+    const Request* const slot = call->transfers().find(request);
+    if (slot == nullptr)
+        return refuse_stale();
+    if (side > NIXL_SIDE_TARGET)
+        return fail(Error(Code::INVALID_ARGUMENT, "there is no side " + std::to_string(side),
+                          "0 is the source, 1 the target"));
+    return guarded(
+        [&] { return to_status(call->transfers().list_of(*slot, side == NIXL_SIDE_SOURCE), out); });
 }
 
 } // extern "C"

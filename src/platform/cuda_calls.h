@@ -133,8 +133,8 @@ struct Access {
     int flags;
 };
 
-/// CUmemcpyAttributes: how the copies of a batch treat their memory. order 1: sources are read in the
-/// order of the stream.
+/// CUmemcpyAttributes: how the copies of a batch treat their memory. order 1: sources are read in
+/// the order of the stream.
 struct CopyAttributes {
     int order;
     Location source_hint;

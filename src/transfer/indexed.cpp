@@ -91,6 +91,29 @@ Result<Request*> Transfers::create_lists(nixl_list source_handle, nixl_list targ
     return published;
 }
 
+Result<nixl_list> Transfers::list_of(const Request& request, bool is_source) {
+    if (!request.of_runs)
+        return Error(Code::INVALID_ARGUMENT, "the request was not made over runs or rows",
+                     "make lists with nixl_list_create()");
+    const std::span<const nixl_run> runs =
+        request.given_runs.empty() ? std::span(request.view.runs, request.view.run_count)
+                                   : std::span<const nixl_run>(request.given_runs);
+    std::vector<nixl_block> blocks;
+    blocks.reserve(runs.size());
+    for (const nixl_run& run : runs)
+        blocks.push_back({is_source ? run.source_offset : run.target_offset, run.bytes,
+                          is_source ? run.source_stride : run.target_stride, run.count, run.pair,
+                          0});
+    std::vector<nixl_buffer> buffers;
+    std::vector<const Region*> regions;
+    const auto uses = request.uses();
+    for (size_t i = is_source ? 0 : 1; i < uses.size(); i += 2) {
+        buffers.push_back({uses[i].region->index, uses[i].generation});
+        regions.push_back(uses[i].region);
+    }
+    return lists_.create(buffers, regions, blocks);
+}
+
 /// Both lists for the device that reads and writes through them: the target's, or where that has
 /// none the source's.
 Result<void> Transfers::prepare_in_backend(Request& request) {

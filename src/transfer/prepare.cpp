@@ -49,7 +49,7 @@ Result<Request*> Transfers::take_slot() {
                      "all " + std::to_string(requests_.limit()) + " request slots are in use",
                      "release requests, or raise request_slots");
     request->direct.request = request;
-    request->runs_borrowed = request->whole = false;
+    request->runs_borrowed = request->whole = request->of_runs = false;
     request->view = {};
     request->pieces = {};
     request->engine.store(nullptr, std::memory_order_relaxed);
@@ -309,6 +309,7 @@ Result<void> Transfers::set_runs(Request& request, RunsSpec&& spec) {
                              std::to_string(longest),
                          "make several requests, or raise chunk_size");
         request.piece_bytes = longest;
+        request.given_runs.assign(spec.runs.begin(), spec.runs.end());
         spec.runs = request.owned_runs;
     } else if (!spec.owned.empty()) {
         request.owned_runs = std::move(spec.owned);
@@ -322,6 +323,7 @@ Result<void> Transfers::set_runs(Request& request, RunsSpec&& spec) {
         request.owned_runs.assign(spec.runs.begin(), spec.runs.end());
         spec.runs = request.owned_runs;
     }
+    request.of_runs = true;
     request.view = {spec.runs.data(), spec.runs.size(), check.elements,
                     check.bytes,      check.shape,      nullptr};
     if (!request.origins.empty()) {

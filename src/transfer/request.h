@@ -159,7 +159,9 @@ struct Request : Slot {
     bool whole = false;               ///< one element of the user, cut into pieces
     std::vector<RegionUse> many_uses; ///< empty: the two inline ones
     std::vector<nixl_region_pair> many_pairs;
+    bool of_runs = false; ///< given as runs, not as one range or as lists
     std::vector<nixl_run> owned_runs;
+    std::vector<nixl_run> given_runs; ///< what was given, when long elements were split
     std::vector<uint64_t> first_elements;
     std::vector<uint64_t> origins; ///< when long elements were split: run -> user's element
     uint64_t piece_bytes = 0;      ///< ... into pieces of so many bytes

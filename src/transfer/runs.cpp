@@ -25,6 +25,32 @@ bool side_fits(uint64_t offset, uint64_t bytes, int64_t stride, uint64_t count,
     return checked_add(offset, span, &last) && in_range(last, bytes, limit);
 }
 
+/// The usual case, single elements of one pair that fit, without a branch each: what is wrong with
+/// one leaves a sign in a difference, or a bit. False: it is not that, or something is wrong.
+bool check_singles(std::span<const nixl_run> runs, const PairSizes& sizes,
+                   RunCheck* check) noexcept {
+    uint64_t signs = sizes.source_bytes | sizes.target_bytes, others = 0, bytes = 0, longest = 0;
+    for (const nixl_run& run : runs) {
+        const uint64_t source_room = sizes.source_bytes - run.bytes,
+                       target_room = sizes.target_bytes - run.bytes;
+        signs |= source_room | run.source_offset | (source_room - run.source_offset);
+        signs |= target_room | run.target_offset | (target_room - run.target_offset);
+        signs |= run.bytes | (run.bytes - 1);
+        others |= (run.count ^ 1) | run.pair;
+        longest = std::max(longest, run.bytes);
+        bytes += run.bytes;
+    }
+    uint64_t most = 0; // no sum of so many can have wrapped
+    if (runs.empty() || signs >> 63 != 0 || others != 0 ||
+        !checked_mul(longest, static_cast<uint64_t>(runs.size()), &most))
+        return false;
+    check->bytes = bytes;
+    check->longest = longest;
+    check->elements = runs.size();
+    check->shape = runs.size() == 1 ? RunShape::ONE : RunShape::FLAT;
+    return true;
+}
+
 } // namespace
 
 RunPosition find_element(const RunView& view, uint64_t element) noexcept {
@@ -57,6 +83,8 @@ RunPosition advance(const RunView& view, RunPosition from, uint64_t elements) no
 
 RunCheck check_runs(std::span<const nixl_run> runs, std::span<const PairSizes> pairs) noexcept {
     RunCheck check;
+    if (pairs.size() == 1 && check_singles(runs, pairs[0], &check))
+        return check;
     bool flat = true;
     for (uint64_t i = 0; i < runs.size(); ++i) {
         const nixl_run& run = runs[i];

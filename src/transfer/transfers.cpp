@@ -378,6 +378,7 @@ void Transfers::free_slot(Request& request) noexcept {
         request.owned_runs = {};
         request.first_elements = {};
         request.origins = {};
+        request.given_runs = {};
     }
     if (!request.note.message.empty())
         request.note = {};

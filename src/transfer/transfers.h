@@ -53,6 +53,8 @@ class Transfers {
     };
     Result<Request*> create_runs(RunsSpec spec);
     Result<Request*> create_lists(nixl_list source, nixl_list target);
+    /// Of one side of a request over runs, whose handle is live.
+    Result<nixl_list> list_of(const Request& request, bool is_source);
 
     // ---- Using --------------------------------------------------------------------------------
     [[nodiscard]] Request* find(nixl_request handle) noexcept {

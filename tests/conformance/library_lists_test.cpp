@@ -215,6 +215,36 @@ TEST_P(LibraryLists, RequestOverRuns_isNotPostedByIndex) {
               NIXL_UNSUPPORTED);
 }
 
+TEST_P(LibraryLists, RequestOverRuns_givesTheListsOfItsElements) {
+    const std::vector<nixl_run> runs = {{0, BLOCK, BLOCK, BLOCK, BLOCK, BLOCKS / 2 - 1, 0, 0},
+                                        {BLOCK, 0, BLOCK, 0, 0, 1, 1, 0}};
+    nixl_request over_runs{};
+    ASSERT_EQ(nixl_request_create_runs(context(), from_, into_, 2, runs.data(), runs.size(), 0,
+                                       &over_runs),
+              NIXL_OK)
+        << last_error().message;
+    nixl_list lists[2]{};
+    for (const uint32_t side : {NIXL_SIDE_SOURCE, NIXL_SIDE_TARGET})
+        ASSERT_EQ(nixl_list_of_request(context(), over_runs, side, &lists[side]), NIXL_OK)
+            << last_error().message;
+    EXPECT_EQ(nixl_list_of_request(context(), over_runs, 2, lists), NIXL_INVALID_ARGUMENT);
+    EXPECT_EQ(nixl_request_release(context(), over_runs), NIXL_OK) << "the lists stay";
+    EXPECT_EQ(nixl_list_of_request(context(), over_runs, 0, lists), NIXL_STALE);
+    Transfer transfer = make_request(lists[0], lists[1]);
+    const uint32_t sources[] = {BLOCKS / 2 - 1, 3}, targets[] = {BLOCKS / 2 - 1, 0};
+    ASSERT_EQ(nixl_request_post_indexed(context(), transfer.handle(), sources, targets, 2, nullptr),
+              NIXL_OK);
+    EXPECT_EQ(transfer.wait(), NIXL_OK) << transfer.error();
+    EXPECT_TRUE(!moves() || holds(BLOCKS / 2 + 1, BLOCKS / 2));
+    EXPECT_TRUE(!moves() || holds(3, 1));
+}
+
+TEST_P(LibraryLists, RequestOfOneRange_hasNoLists) {
+    Transfer transfer = session_->main().range(from_[0], 0, into_[0], 0, 10);
+    nixl_list list{};
+    EXPECT_EQ(nixl_list_of_request(context(), transfer.handle(), 0, &list), NIXL_INVALID_ARGUMENT);
+}
+
 TEST_P(LibraryLists, ReleasedLists_cannotBeUsed) {
     const nixl_list source = make_list(from_, strided_blocks());
     const nixl_list target = make_list(into_, strided_blocks());

@@ -114,6 +114,7 @@ _PROTOTYPES = {
     "pool_free": (c_int32, [c_uint64, c_uint64]),
     "list_create": (
         c_int32, [c_uint64, _HANDLE, c_uint32, c_void_p, c_uint64, _HANDLE]),
+    "list_of_request": (c_int32, [c_uint64, c_uint64, c_uint32, _HANDLE]),
     "list_release": (c_int32, [c_uint64, c_uint64]),
     "request_create": (c_int32, [c_uint64, c_uint64, c_uint64, _HANDLE]),
     "request_create_pipelined": (

@@ -19,19 +19,19 @@ class Prepared:
     """A transfer ready to be posted any number of times, one post at a time. Made by
     ``prepare``."""
 
-    __slots__ = ("_context", "_request", "_ends", "_rows", "_lists", "_bytes", "_unsettled",
+    __slots__ = ("_context", "_request", "_ends", "_has_rows", "_lists", "_bytes", "_unsettled",
                  "_target", "_total", "__weakref__")
 
-    def __init__(self, context, request, both_ends, rows, size):
+    def __init__(self, context, request, both_ends, has_rows, size):
         self._context = context
         self._request = request
         self._ends = both_ends
-        self._rows = rows  # (memory, address, rows, columns) of the runs, or None: everything
+        self._has_rows = has_rows  # else it is one range, everything
         self._lists = None  # the request over two block lists, made at the first post with indices
         self._total = size
         self._bytes = max(size, locked_size(*both_ends))  # as the calls are told
         # A file that every post may have to cut; runs leave alone what lies beside them.
-        self._target = both_ends[1] if rows is None and (
+        self._target = both_ends[1] if not has_rows and (
             both_ends[1].__class__ is StorageBuffer) else None
         self._unsettled = None  # the last post, until its end was seen
 
@@ -205,15 +205,14 @@ class _Lists:
     __slots__ = ("context", "source", "target", "request")
 
     def __init__(self, prepared):
-        if prepared._rows is None:
+        if not prepared._has_rows:
             raise _errors.InvalidArgumentError(
                 "there are no blocks to pick from", hint="prepare(src, dst, runs) makes blocks")
         self.context = prepared._context
         self.source = self.target = self.request = 0
-        src, dst = prepared._ends
         try:
-            self.source = self._list(src, prepared._rows, 0)
-            self.target = self._list(dst, prepared._rows, 1)
+            self.source = self._list(prepared, 0)
+            self.target = self._list(prepared, 1)
             request = ctypes.c_uint64()
             _errors.check(functions["request_create_lists"](
                 self.context, self.source, self.target, ctypes.byref(request)))
@@ -222,12 +221,10 @@ class _Lists:
             self.release()
             raise
 
-    def _list(self, buffer, rows, side):
-        keep, address = _blocks(rows, side)  # the call copies them
-        handle, result = ctypes.c_uint64(buffer._handle), ctypes.c_uint64()
-        _errors.check(functions["list_create"](
-            self.context, ctypes.byref(handle), 1, address, rows[2], ctypes.byref(result)))
-        del keep
+    def _list(self, prepared, side):
+        result = ctypes.c_uint64()
+        _errors.check(functions["list_of_request"](
+            self.context, prepared._request, side, ctypes.byref(result)))
         return result.value
 
     def release(self):
@@ -236,38 +233,6 @@ class _Lists:
         for handle in (self.source, self.target):
             if handle:
                 functions["list_release"](self.context, handle)
-
-
-def _blocks(rows, side):
-    """One side of the rows as nixl_block, five numbers each (offset, bytes, stride, count, 0): what
-    keeps them, and their address."""
-    keep, address, count, columns = rows
-    if hasattr(keep, "__array_interface__"):
-        return _blocks_of_array(keep, side)
-    from array import array
-    numbers = (ctypes.c_uint64 * (count * columns)).from_address(address)
-    result = array("Q", bytes(40 * count))
-    result[0::5] = array("Q", numbers[side::columns])
-    result[1::5] = array("Q", numbers[2::columns])
-    if columns == 6:
-        result[2::5] = array("Q", numbers[3 + side::columns])
-        result[3::5] = array("Q", numbers[5::columns])
-    else:
-        result[3::5] = array("Q", [1]) * count
-    return result, result.buffer_info()[0]
-
-
-def _blocks_of_array(rows, side):
-    import numpy
-    blocks = numpy.zeros((len(rows), 5), rows.dtype)
-    blocks[:, 0] = rows[:, side]
-    blocks[:, 1] = rows[:, 2]
-    if rows.shape[1] == 6:
-        blocks[:, 2] = rows[:, 3 + side]
-        blocks[:, 3] = rows[:, 5]
-    else:
-        blocks[:, 3] = 1
-    return blocks, blocks.__array_interface__["data"][0]
 
 
 def _indices(values):
@@ -287,7 +252,7 @@ def _indices(values):
 
 
 def _rows(runs):
-    """A private copy of the runs: what keeps it, its address, rows and columns."""
+    """The runs as whole numbers of 64 bits: what keeps them, their address, rows and columns."""
     interface = getattr(runs, "__array_interface__", None)
     if interface is None and not isinstance(runs, (list, tuple)):
         if hasattr(runs, "tolist"):
@@ -367,22 +332,9 @@ def prepare(src, dst, runs=None):
             break
     if status:
         raise refused(src, dst, _errors.last(status))
-    if rows is not None and _is_of_caller(rows[0], runs):  # who may change it; indices need it
-        rows = _kept(rows)
     if rows is None:
         carry_layout(src, dst)
     description = RequestDescription(struct_size=ctypes.sizeof(RequestDescription))
     functions["request_describe"](src._context, request, ctypes.byref(description))
-    return Prepared(src._context, request.value, (src, dst), rows, description.bytes_wanted)
-
-
-def _is_of_caller(array, runs):
-    if getattr(runs, "__array_interface__", None) is None:
-        return False  # a list was copied
-    import numpy
-    return numpy.may_share_memory(array, runs)
-
-
-def _kept(rows):
-    copy = rows[0].copy()
-    return copy, copy.__array_interface__["data"][0], rows[2], rows[3]
+    return Prepared(src._context, request.value, (src, dst), rows is not None,
+                    description.bytes_wanted)
