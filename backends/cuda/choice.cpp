@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// HOT. The cost model. Its figures are measured on H200, driver 580; see
-// docs/decisions/0012-scattered-on-gpus.md.
+// HOT. The cost model. Its figures are in costs/figures.h, or in the file that cuda.cost_table
+// names.
 #include "choice.h"
 
 #include <algorithm>
@@ -16,35 +16,20 @@ uint64_t sample(uint64_t i, uint64_t count) noexcept {
     return count <= SAMPLE ? i : i / NEIGHBOURS * (count / (SAMPLE / NEIGHBOURS)) + i % NEIGHBOURS;
 }
 
-/// Of one way; rates in bytes per ns, times in ns.
-struct WayFigures {
-    double copy_rate;  // of copy engines
-    double copy;       // each copy more: the driver's call and the engine's own time
-    double bulk_rate;  // of the bulk kernel with as many multiprocessors as it takes
-    double plain_rate; // of the plain one ...
-    double warp;       // ... on one multiprocessor: each element at least ...
-    double warp_rate;  // ... and its bytes
-};
+static_assert(BULK_CHUNK_BYTES == BulkShape::CHUNK_BYTES);
 
-constexpr WayFigures IN{55.0, 2'600, 51.2, 51.1, 105, 26.0}, OUT{55.0, 2'150, 52.4, 52.4, 47, 26.0},
-    WITHIN{1'350.0, 4'100, 1'930.0, 1'910.0, 50, 47.0},
-    WRITTEN{390.0, 1'900, 343.0, 355.0, 49, 47.0}, READ{390.0, 1'900, 369.0, 368.0, 86, 40.0};
-constexpr double COPY_START = 4'500, KERNEL_START = 11'000;
-constexpr double LISTED = 3;                     // each element, on the host
-constexpr double CHUNK = 53, CHUNK_RATE = 132.0; // the bulk kernel on one multiprocessor
-
-const WayFigures& figures_of(const WorkShape& shape) noexcept {
+const WayCosts& costs_of(const CostTable& costs, const WorkShape& shape) noexcept {
     switch (shape.way) {
     case Way::IN:
-        return IN;
+        return costs.in;
     case Way::OUT:
-        return OUT;
+        return costs.out;
     case Way::WITHIN:
-        return WITHIN;
+        return costs.within;
     case Way::ACROSS:
         break;
     }
-    return shape.is_read ? READ : WRITTEN;
+    return shape.is_read ? costs.read : costs.written;
 }
 
 bool is_bulk_ready(Address source, Address target, uint64_t bytes) noexcept {
@@ -153,19 +138,21 @@ WorkShape shape_of(const nixl_batch& batch) noexcept {
     return shape;
 }
 
-double expected_ns(Engine engine, const WorkShape& shape, uint32_t multiprocessors) noexcept {
-    const WayFigures& figures = figures_of(shape);
+double expected_ns(Engine engine, const WorkShape& shape, uint32_t multiprocessors,
+                   const CostTable& costs) noexcept {
+    const WayCosts& way = costs_of(costs, shape);
     const auto bytes = static_cast<double>(shape.bytes),
                elements = static_cast<double>(shape.elements);
     if (engine == Engine::COPY)
-        return COPY_START + static_cast<double>(shape.pieces) * figures.copy +
-               bytes / figures.copy_rate;
-    const double chunks = std::max(elements, bytes / BulkShape::CHUNK_BYTES);
+        return costs.copy_start_ns + static_cast<double>(shape.pieces) * way.copy_ns +
+               bytes / way.copy_bytes_per_ns;
+    const double chunks = std::max(elements, bytes / BULK_CHUNK_BYTES);
     const bool is_bulk = engine == Engine::BULK_KERNEL;
-    const double work = is_bulk ? chunks * CHUNK + bytes / CHUNK_RATE
-                                : std::max(elements * figures.warp, bytes / figures.warp_rate);
-    return KERNEL_START + elements * LISTED +
-           std::max(bytes / (is_bulk ? figures.bulk_rate : figures.plain_rate),
+    const double work =
+        is_bulk ? chunks * costs.bulk_chunk_ns + bytes / costs.bulk_on_one_bytes_per_ns
+                : std::max(elements * way.plain_element_ns, bytes / way.plain_on_one_bytes_per_ns);
+    return costs.kernel_start_ns + elements * costs.listed_ns +
+           std::max(bytes / (is_bulk ? way.bulk_bytes_per_ns : way.plain_bytes_per_ns),
                     work / multiprocessors);
 }
 
@@ -187,12 +174,16 @@ Choice choose(const nixl_batch& batch, const EnginePolicy& policy) noexcept {
     const uint32_t most = gpu->kernels.multiprocessors();
     const uint32_t used = policy.sm_budget == 0 ? most : std::min(policy.sm_budget, most);
     const auto better = [&](Engine a, Engine b) {
-        return expected_ns(b, shape, used) < expected_ns(a, shape, used) ? b : a;
+        return expected_ns(b, shape, used, *policy.costs) <
+                       expected_ns(a, shape, used, *policy.costs)
+                   ? b
+                   : a;
     };
     Engine kernel = Engine::PLAIN_KERNEL;
-    if (shape.is_aligned && gpu->kernels.has_bulk())
-        kernel = better(kernel, Engine::BULK_KERNEL);
-    if (policy.rule == Rule::KERNEL)
+    if (shape.is_aligned && gpu->kernels.has_bulk() && policy.rule != Rule::PLAIN)
+        kernel =
+            policy.rule == Rule::BULK ? Engine::BULK_KERNEL : better(kernel, Engine::BULK_KERNEL);
+    if (policy.rule != Rule::AUTO)
         return {kernel};
     const bool are_short = shape.bytes / shape.elements < LONG_ELEMENT / 4;
     return {better(Engine::COPY, kernel), are_short ? LONG_ELEMENT : UINT64_MAX};

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "costs/figures.h"
 #include "elements.h"
 
 namespace nixl::core::cuda {
@@ -23,14 +24,16 @@ inline bool is_kernel(Engine engine) noexcept {
 /// For people: "copy engine".
 const char* name_of(Engine engine) noexcept;
 
-/// The settings `cuda.engine`, `cuda.sm_budget` and `cuda.kernel_gpu`.
+/// The settings `cuda.engine`, `cuda.sm_budget`, `cuda.kernel_gpu` and `cuda.cost_table`.
 struct EnginePolicy {
-    enum class Rule : uint8_t { AUTO, COPY, BATCH, KERNEL } rule = Rule::AUTO;
-    uint32_t sm_budget = 8; ///< multiprocessors that a kernel may use; 0: all
-    bool at_target = true;  ///< between GPUs: which of them runs the kernel
+    /// BULK: that kernel where elements and GPU allow it, else the plain one. KERNEL: the faster.
+    enum class Rule : uint8_t { AUTO, COPY, BATCH, KERNEL, BULK, PLAIN } rule = Rule::AUTO;
+    uint32_t sm_budget = 8;                   ///< multiprocessors that a kernel may use; 0: all
+    bool at_target = true;                    ///< between GPUs: which of them runs the kernel
+    const CostTable* costs = &BUILT_IN_COSTS; ///< outlives all policies; never null
 
     [[nodiscard]] bool uses_kernels() const noexcept {
-        return rule == Rule::AUTO || rule == Rule::KERNEL;
+        return rule != Rule::COPY && rule != Rule::BATCH;
     }
 };
 
@@ -49,7 +52,8 @@ WorkShape shape_of(const nixl_batch& batch) noexcept;
 
 /// What the work takes an engine, in ns, but BATCH, which is taken where it is asked for; the model
 /// is in choice.cpp.
-double expected_ns(Engine engine, const WorkShape& shape, uint32_t multiprocessors) noexcept;
+double expected_ns(Engine engine, const WorkShape& shape, uint32_t multiprocessors,
+                   const CostTable& costs) noexcept;
 
 struct Choice {
     Engine engine = Engine::COPY;

@@ -8,6 +8,7 @@
 #include <nixl/sdk/error_text.hpp>
 #include <nixl/sdk/table.hpp>
 
+#include "cost_table.h"
 #include "queue.h"
 
 namespace nixl::core::cuda {
@@ -39,6 +40,31 @@ Result<const CudaDriver*> driver_for(const sdk::Host& host) {
         {host.text("enable_gpu") != "false", static_cast<uint32_t>(host.number("sim_gpus", 0))});
 }
 
+EnginePolicy::Rule rule_of(const std::string& text) {
+    using Rule = EnginePolicy::Rule;
+    constexpr std::pair<const char*, Rule> rules[] = {{"copy", Rule::COPY},
+                                                      {"batch", Rule::BATCH},
+                                                      {"kernel", Rule::KERNEL},
+                                                      {"bulk", Rule::BULK},
+                                                      {"plain", Rule::PLAIN}};
+    for (const auto& [name, rule] : rules)
+        if (text == name)
+            return rule;
+    return Rule::AUTO;
+}
+
+/// Whether the machine has a GPU of this name.
+bool has_gpu(const CudaDriver& driver, const std::string& wanted) {
+    for (uint32_t device = 0; device < driver.devices; ++device) {
+        char name[256] = "";
+        if (driver.call.device_name(name, sizeof name, static_cast<Device>(device)) ==
+                CuResult::SUCCESS &&
+            wanted == name)
+            return true;
+    }
+    return false;
+}
+
 class Cuda {
   public:
     static constexpr const char* NAME = "cuda";
@@ -57,15 +83,18 @@ class Cuda {
         out->pairs = PAIRS;
         out->pair_count = static_cast<uint32_t>(std::size(PAIRS));
         const auto driver = driver_for(host);
-        if (!driver)
-            return report(driver.error(), error);
+        if (!driver) {
+            (void)report(driver.error(), error);
+            return NIXL_UNSUPPORTED; // whatever the reason is: only a wrong setting is an error
+        }
         // Completed elements are over on the GPU: nothing of them can come later.
         out->flags = NIXL_CAP_SELF_DRIVEN | NIXL_CAP_CANCEL_FENCES | NIXL_CAP_PREPARE |
                      NIXL_CAP_STREAMS | NIXL_CAP_LATE;
         if (driver.value()->simulated)
             out->flags |= NIXL_CAP_SIMULATED;
         out->detail = driver.value()->simulated ? "simulated" : "copy engines and kernels";
-        return NIXL_OK;
+        const std::string path = host.text("cuda.cost_table");
+        return path.empty() ? NIXL_OK : probe_costs(*driver.value(), path, out, error);
     }
 
     explicit Cuda(const sdk::Host& host) : host_(host) {}
@@ -74,10 +103,14 @@ class Cuda {
         const auto driver = driver_for(host_);
         if (!driver)
             return report(driver.error(), error);
-        policy_.rule = host_.text("cuda.engine") == "copy"     ? EnginePolicy::Rule::COPY
-                       : host_.text("cuda.engine") == "batch"  ? EnginePolicy::Rule::BATCH
-                       : host_.text("cuda.engine") == "kernel" ? EnginePolicy::Rule::KERNEL
-                                                               : EnginePolicy::Rule::AUTO;
+        if (const std::string path = host_.text("cuda.cost_table"); !path.empty()) {
+            const auto costs = read_cost_table(path);
+            if (!costs)
+                return report(costs.error(), error);
+            costs_ = costs.value().table;
+        }
+        policy_.costs = &costs_;
+        policy_.rule = rule_of(host_.text("cuda.engine"));
         policy_.at_target = host_.text("cuda.kernel_gpu") != "source";
         policy_.sm_budget =
             static_cast<uint32_t>(host_.number("cuda.sm_budget", policy_.sm_budget));
@@ -145,6 +178,21 @@ class Cuda {
     }
 
   private:
+    static nixl_status probe_costs(const CudaDriver& driver, const std::string& path,
+                                   nixl_caps* out, nixl_error_text* error) {
+        const auto costs = read_cost_table(path);
+        if (!costs)
+            return report(costs.error(), error);
+        out->detail = driver.simulated ? "simulated, costs from a file"
+                                       : "copy engines and kernels, costs from a file";
+        if (!has_gpu(driver, costs.value().gpu))
+            (void)sdk::fail(error, NIXL_OK, 0,
+                            "cuda.cost_table: %s was measured on %s, which is not here; it is used "
+                            "all the same (nixl-info --bench measures this machine)",
+                            path.c_str(), costs.value().gpu.c_str());
+        return NIXL_OK;
+    }
+
     /// Says once per GPU why kernels cannot be used there.
     Result<Gpu*> use(int device) {
         auto gpu = gpus_->use(device);
@@ -161,6 +209,7 @@ class Cuda {
     }
 
     const sdk::Host host_;
+    CostTable costs_ = BUILT_IN_COSTS;
     EnginePolicy policy_;
     std::unique_ptr<Gpus> gpus_;
     std::unique_ptr<PinnedRanges> pinned_; // after gpus_, whose contexts it needs to its end

@@ -208,7 +208,8 @@ typedef struct nixl_backend_v1 {
     /* Can it work here, and what can it do? Without side effects; also called without open()
      * following. UNSUPPORTED with a reason is a normal answer ("/dev/gdrdrv is missing"); the pairs
      * that it would have offered may be filled in all the same, and the reason is then told with
-     * every slower path.
+     * every slower path. INVALID_ARGUMENT: a setting of its own cannot be used (a file that it
+     * names, say), and the context does not open.
      * Text with OK is a note for reports: why it works less well than it could. */
     nixl_status (*probe)(void* self, const nixl_host_v1*, nixl_caps* out, nixl_error_text*);
     nixl_status (*open)(void* self, const nixl_host_v1*, void** instance, nixl_error_text*);

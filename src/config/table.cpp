@@ -128,10 +128,15 @@ constexpr SettingInfo TABLE[] = {
      "Copies from this many bytes on bypass the caches."},
     {"memcpy.open_spans", INTEGER, "256", "NIXL_MEMCPY_OPEN_SPANS", "", "", 1, 256, OPEN,
      "Posts that one queue keeps for the workers at a time."},
-    {"cuda.engine", CHOICE, "auto", "NIXL_CUDA_ENGINE", "", "auto,copy,batch,kernel", 0, 0, OPEN,
+    {"cuda.engine", CHOICE, "auto", "NIXL_CUDA_ENGINE", "", "auto,copy,batch,kernel,bulk,plain", 0,
+     0, OPEN,
      "What moves scattered memory of GPUs: copy engines alone, which a program whose own kernels "
      "fill the GPU and wait for transfers needs, the same told of many copies in one call (drivers "
-     "of CUDA 12.8 and later), kernels alone, or what takes less time."},
+     "of CUDA 12.8 and later), kernels alone, of these only the one of bulk copies (where GPU and "
+     "alignment allow it) or only the plain one, or what takes less time."},
+    {"cuda.cost_table", TEXT, "", "NIXL_CUDA_COST_TABLE", "", "", 0, 0, OPEN,
+     "File of nixl-info --bench with what engines cost on this machine, by which they are chosen; "
+     "figures of an H200 when empty."},
     {"cuda.sm_budget", INTEGER, "8", "NIXL_CUDA_SM_BUDGET", "", "", 0, 1024, OPEN,
      "Multiprocessors that one copying kernel may use; 0 is all of the GPU's."},
     {"cuda.kernel_gpu", CHOICE, "target", "NIXL_CUDA_KERNEL_GPU", "", "target,source", 0, 0, OPEN,

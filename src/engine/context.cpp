@@ -150,6 +150,9 @@ Result<void> Context::start(const Parts& parts) {
     std::error_code unknown;
     if (std::filesystem::is_directory(parts.installed_plugins, unknown))
         registry_->load_folders(parts.installed_plugins);
+    for (const auto& backend : registry_->backends())
+        if (backend->wrong_setting())
+            return *backend->wrong_setting();
     gpus_ = std::make_unique<DeviceMemory>(gpus);
     regions_ = std::make_unique<RegionTable>(*registry_, *gpus_);
     regions_->allocators().choose(allocator);

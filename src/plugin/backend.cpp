@@ -78,6 +78,8 @@ void Backend::probe() {
     nixl_caps caps{};
     caps.struct_size = sizeof caps;
     const nixl_status status = table_.probe(table_.self, &host_, &caps, text.out());
+    if (status == NIXL_INVALID_ARGUMENT)
+        wrong_setting_ = text.to_error(status, name_, "probe");
     if (status != NIXL_OK) // the pairs may be given all the same: what it would have offered
         unavailable_ = text.to_error(status, name_, "probe").message;
     else

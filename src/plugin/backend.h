@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,10 @@ class Backend {
     /// Whether probe() said yes; if not, unavailable() says why.
     [[nodiscard]] bool available() const noexcept { return unavailable_.empty(); }
     [[nodiscard]] const std::string& unavailable() const noexcept { return unavailable_; }
+    /// Why the context must not open: a setting of the backend's own that cannot be used.
+    [[nodiscard]] const std::optional<Error>& wrong_setting() const noexcept {
+        return wrong_setting_;
+    }
     /// What probe() said although it said yes: why it works less well than it could. Often empty.
     [[nodiscard]] const std::string& note() const noexcept { return note_; }
     [[nodiscard]] bool remote() const noexcept { return table_.connect != nullptr; }
@@ -78,6 +83,7 @@ class Backend {
     nixl_backend_v1 table_{};
     TableOwner owner_;
     std::string name_, source_, unavailable_, note_;
+    std::optional<Error> wrong_setting_;
     BackendOrigin origin_;
     nixl_host_v1 host_;
     nixl_caps caps_{};

@@ -12,6 +12,7 @@
 #include "common/options.h"
 #include "common/text.h"
 #include "nixl-info/checks.h"
+#include "nixl-info/cost_bench.h"
 #include "nixl-info/sections.h"
 
 namespace nixl::tools {
@@ -28,6 +29,10 @@ constexpr Option TABLE[] = {
     {"capabilities", nullptr, "no", "optional parts: there, or why not"},
     {"gpus", nullptr, "no", "GPUs, and how they are attached"},
     {"config", nullptr, "no", "all settings, their values and where those come from"},
+    {nullptr, nullptr, "", "What to measure"},
+    {"bench", nullptr, "no", "what engines cost on this machine's GPUs, for cuda.cost_table"},
+    {"output", "FILE", "", "where the table goes [~/.config/nixl/gpu-costs.json]"},
+    {"seconds", "N", "15", "about how long it takes, 1 to 60"},
     {nullptr, nullptr, "", "How"},
     {"json", nullptr, "no", "one JSON object with a member for each section"},
     {"help", nullptr, "no", "this text"},
@@ -36,11 +41,12 @@ constexpr Option TABLE[] = {
 
 constexpr Usage USAGE = {
     "nixl-info", "[OPTION ...]",
-    "Shows what this machine and this installation of nixl can do. Passwords are never shown, no "
-    "GPU is touched.",
+    "Shows what this machine and this installation of nixl can do. Passwords are never shown; no "
+    "GPU is touched but by --bench.",
     "  nixl-info --system > report.txt    what a bug report needs\n"
     "  nixl-info --check                  exit code 1 when something does not work\n"
-    "  nixl-info --paths --json           for programs\n",
+    "  nixl-info --paths --json           for programs\n"
+    "  nixl-info --bench                  then: export NIXL_CUDA_COST_TABLE=FILE\n",
     0};
 
 Section checks_section(bool& failed) {
@@ -122,6 +128,15 @@ std::vector<Section> summary() {
     return sections;
 }
 
+/// A table is not a report beside others: it takes a while, and --json is what a program reads.
+void check_bench(const CommandLine& line) {
+    for (const char* option : {"output", "seconds"})
+        if (line.is_given(option) && !line.is_on("bench"))
+            throw Failure(EXIT_USAGE, std::string("--") + option + " is for --bench");
+    if (line.is_on("bench") && (wants_library(line) || line.is_on("check")))
+        throw Failure(EXIT_USAGE, "--bench goes with --output, --seconds and --json alone");
+}
+
 /// An exit code.
 int show(const CommandLine& line) {
     std::vector<Section> sections;
@@ -158,10 +173,13 @@ int run(int argc, const char* const* argv) {
     int code = EXIT_OK;
     try {
         line.parse(argc, argv);
+        check_bench(line);
         if (line.is_on("help"))
             std::fputs(line.help(terminal_columns()).c_str(), stdout);
         else if (line.is_on("version"))
             std::printf("nixl-info %s\n", version());
+        else if (line.is_on("bench"))
+            bench_costs(line);
         else
             code = show(line);
     } catch (const Failure& failure) {

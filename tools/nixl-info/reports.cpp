@@ -54,6 +54,8 @@ Section backends_section(nixl_context context) {
             text += ", " + backend["engine"].text();
         if (!backend["reason"].text().empty())
             text += ": " + backend["reason"].text();
+        if (!backend["note"].text().empty())
+            text += "; " + backend["note"].text();
         std::vector<std::string> pairs;
         for (const auto& [none, pair] : backend["pairs"].members())
             pairs.push_back(pair["source"].text() + " -> " + pair["target"].text());

@@ -212,7 +212,7 @@ class Info(ProgramTest):
         usage = self.info("--help")
         self.assert_runs(usage)
         for name in ("system", "check", "paths", "plugins", "backends", "capabilities", "config",
-                     "gpus", "json", "version", "help"):
+                     "gpus", "bench", "output", "seconds", "json", "version", "help"):
             self.assertIn("--" + name, usage.out)
         wrong = self.info("--sytem")
         self.assertEqual(wrong.code, 2)

@@ -20,10 +20,16 @@ WorkShape shape(Way way, uint64_t pieces, uint64_t bytes_each, bool is_read = tr
     return made;
 }
 
-Engine fastest(const WorkShape& work, uint32_t multiprocessors) {
+double expected(Engine engine, const WorkShape& work, uint32_t multiprocessors) {
+    return expected_ns(engine, work, multiprocessors, BUILT_IN_COSTS);
+}
+
+Engine fastest(const WorkShape& work, uint32_t multiprocessors,
+               const CostTable& costs = BUILT_IN_COSTS) {
     Engine best = Engine::COPY;
     for (const Engine engine : {Engine::PLAIN_KERNEL, Engine::BULK_KERNEL})
-        if (expected_ns(engine, work, multiprocessors) < expected_ns(best, work, multiprocessors))
+        if (expected_ns(engine, work, multiprocessors, costs) <
+            expected_ns(best, work, multiprocessors, costs))
             best = engine;
     return best;
 }
@@ -56,8 +62,20 @@ TEST(CudaChoice, MoreMultiprocessors_neverTakeLonger) {
     for (const Way way : {Way::IN, Way::OUT, Way::WITHIN, Way::ACROSS})
         for (const uint64_t bytes : {64 * 1ul, KIB, 4 * KIB, 64 * KIB, MIB})
             for (const Engine engine : {Engine::PLAIN_KERNEL, Engine::BULK_KERNEL})
-                EXPECT_LE(expected_ns(engine, shape(way, 1000, bytes), ALL),
-                          expected_ns(engine, shape(way, 1000, bytes), BUDGET));
+                EXPECT_LE(expected(engine, shape(way, 1000, bytes), ALL),
+                          expected(engine, shape(way, 1000, bytes), BUDGET));
+}
+
+TEST(CudaChoice, AnotherTable_isWhatCounts) {
+    CostTable costs = BUILT_IN_COSTS;
+    const WorkShape in = shape(Way::IN, 1000, 4 * KIB), out = shape(Way::OUT, 1000, 4 * KIB);
+
+    costs.in.copy_ns = 1;
+
+    EXPECT_EQ(fastest(in, BUDGET, costs), Engine::COPY);
+    EXPECT_NE(fastest(out, BUDGET, costs), Engine::COPY) << "each way has figures of its own";
+    costs.copy_start_ns = 1'000'000;
+    EXPECT_NE(fastest(in, BUDGET, costs), Engine::COPY);
 }
 
 } // namespace

@@ -3,6 +3,7 @@
 #include "engine/context.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <thread>
 
 #include <gtest/gtest.h>
@@ -37,6 +38,32 @@ TEST_F(ContextTest, AddedBackend_mayReadSettingsInProbe) {
 
     EXPECT_EQ(read, "65536");
     EXPECT_TRUE(context->close());
+}
+
+TEST_F(ContextTest, SettingThatABackendCannotUse_keepsItClosed) {
+    static nixl_status answer;
+    Parts parts;
+    parts.backends.push_back({"stub", [](const nixl_host_v1*, nixl_backend_v1* out) {
+                                  static StubBackend stub;
+                                  *out = stub.table();
+                                  out->probe = [](void*, const nixl_host_v1*, nixl_caps*,
+                                                  nixl_error_text* error) {
+                                      std::snprintf(error->text, error->bytes, "stub.file: none");
+                                      return answer;
+                                  };
+                                  return nixl_status{NIXL_OK};
+                              }});
+
+    answer = NIXL_INVALID_ARGUMENT;
+    const auto refused = Context::open({}, parts);
+    answer = NIXL_UNSUPPORTED;
+    const auto without = Context::open({}, parts);
+
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.error().code, Code::INVALID_ARGUMENT);
+    EXPECT_NE(refused.error().message.find("stub.file: none"), std::string::npos);
+    ASSERT_TRUE(without.ok()) << "not to be there is no error";
+    EXPECT_TRUE(without.value()->close());
 }
 
 TEST_F(ContextTest, LogLevel_isSetByThoseWhoAskForOneAndEndsWithThem) {
