@@ -37,6 +37,7 @@ void end_context(Call& call, Gpu& gpu) {
     const auto made_here = [&](const Range& range) { return range.context == ended; };
     while (Range* const range = driver.memory.any_of(made_here))
         driver.memory.remove(*range, call.lock, driver.progress);
+    driver.pins.revoke(driver.memory);
 }
 
 } // namespace

@@ -96,8 +96,10 @@ CuResult cuMemFree_v2(Address address) {
         range = find();
         if (range == nullptr || range->id != id)
             return CuResult::INVALID_VALUE;
-        if (call.outcome() == CuResult::SUCCESS)
+        if (call.outcome() == CuResult::SUCCESS) {
             memory.remove(*range, call.lock, call.driver.progress);
+            call.driver.pins.revoke(memory);
+        }
         return call.outcome();
     });
 }

@@ -12,6 +12,7 @@
 #include "faults.h"
 #include "handles.h"
 #include "memory.h"
+#include "pins.h"
 #include "queue.h"
 
 namespace nixl::simcuda {
@@ -47,6 +48,7 @@ struct Driver {
 
     std::vector<std::shared_ptr<Gpu>> gpus; // the same ones from cuInit() on
     Memory memory;
+    Pins pins;
     std::map<core::cuda::Address, Reservation> reservations;
     Faults faults;
 

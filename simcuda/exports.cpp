@@ -13,6 +13,10 @@ namespace {
 NIXL_CUDA_CALLS(NIXL_SAME_TYPE)
 NIXL_CUDA_LATER_CALLS(NIXL_SAME_TYPE)
 #undef NIXL_SAME_TYPE
+#define NIXL_SAME_TYPE(member, result, symbol, parameters)                                         \
+    static_assert(std::is_same_v<decltype(&symbol), decltype(core::gdr::Calls::member)>);
+NIXL_GDR_CALLS(NIXL_SAME_TYPE)
+#undef NIXL_SAME_TYPE
 
 [[maybe_unused, gnu::used]] const Calls EXPORTED = {
 #define NIXL_ADDRESS(member, symbol, parameters) &symbol,

@@ -33,8 +33,8 @@ bool Faults::take(std::string_view word) {
         long* value;
     };
     for (const Name& name :
-         {Name{"oom@", &allocation_}, Name{"register@", &registration_}, Name{"copy@", &operation_},
-          Name{"lost@", &loss_}, Name{"slow=", &slow_us_}}) {
+         {Name{"oom@", &allocation_}, Name{"register@", &registration_}, Name{"pin@", &pin_},
+          Name{"copy@", &operation_}, Name{"lost@", &loss_}, Name{"slow=", &slow_us_}}) {
         if (word.substr(0, name.text.size()) != name.text || *name.value != 0)
             continue;
         const char* const end = word.data() + word.size();
@@ -52,6 +52,8 @@ CuResult Faults::on_allocation() {
 CuResult Faults::on_registration() {
     return due(registration_) ? CuResult::OUT_OF_MEMORY : CuResult::SUCCESS;
 }
+
+CuResult Faults::on_pin() { return due(pin_) ? CuResult::OUT_OF_MEMORY : CuResult::SUCCESS; }
 
 CuResult Faults::on_operation() {
     const bool failed = due(operation_), lost = due(loss_);

@@ -12,6 +12,7 @@ namespace nixl::simcuda {
 /// Guarded by the driver's mutex. Text: a comma list, each word at most once.
 ///   oom@N       the N-th allocation (device, managed, host, physical) fails with OUT_OF_MEMORY
 ///   register@N  the N-th host_register fails with OUT_OF_MEMORY, as under ulimit -l
+///   pin@N       the N-th pin for GDRCopy fails, as where the BAR is full
 ///   copy@N      the N-th stream operation ends its context with LAUNCH_FAILED
 ///   lost@N      the N-th stream operation finds its device lost, ECC_UNCORRECTABLE
 ///   slow=US     each stream operation takes so many microseconds longer
@@ -23,13 +24,15 @@ class Faults {
 
     core::cuda::CuResult on_allocation();
     core::cuda::CuResult on_registration();
+    core::cuda::CuResult on_pin();
     core::cuda::CuResult on_operation();
     [[nodiscard]] long slow_us() const { return slow_us_; }
 
   private:
     bool take(std::string_view word);
 
-    long allocation_ = 0, registration_ = 0, operation_ = 0, loss_ = 0; // steps to go, 0: none
+    // Steps to go, 0: none.
+    long allocation_ = 0, registration_ = 0, pin_ = 0, operation_ = 0, loss_ = 0;
     long slow_us_ = 0;
 };
 

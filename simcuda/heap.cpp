@@ -55,6 +55,10 @@ void Heap::give(Address address, size_t bytes) {
 
 std::byte* Heap::alias(Address address) const { return alias_.address() + offset_of(address); }
 
+bool Heap::show_at(std::byte* place, Address address, size_t bytes) const {
+    return file_.show_at(place, bytes, offset_of(address));
+}
+
 bool Heap::holds(Address address) const {
     return address >= reinterpret_cast<uintptr_t>(forbidden_.address()) &&
            offset_of(address) < forbidden_.bytes();

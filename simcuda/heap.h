@@ -23,6 +23,8 @@ class Heap {
     void give(core::cuda::Address address, size_t bytes);
 
     [[nodiscard]] std::byte* alias(core::cuda::Address address) const;
+    /// Puts what lies at a device address in place of what is mapped at `place`; whole pages.
+    bool show_at(std::byte* place, core::cuda::Address address, size_t bytes) const;
     [[nodiscard]] bool holds(core::cuda::Address address) const;
 
   private:

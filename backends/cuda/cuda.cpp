@@ -35,9 +35,8 @@ constexpr nixl_kind_pair PAIRS[] = {
     pair(MANAGED, MANAGED, LINK),
 };
 
-Result<const CudaDriver*> driver_for(const sdk::Host& host) {
-    return cuda_driver(
-        {host.text("enable_gpu") != "false", static_cast<uint32_t>(host.number("sim_gpus", 0))});
+GpuChoice choice_of(const sdk::Host& host) {
+    return {host.text("enable_gpu") != "false", static_cast<uint32_t>(host.number("sim_gpus", 0))};
 }
 
 EnginePolicy::Rule rule_of(const std::string& text) {
@@ -75,14 +74,15 @@ class Cuda {
     class Queue : public cuda::Queue {
       public:
         Queue(Cuda& owner, uint32_t, void* host_queue)
-            : cuda::Queue(owner.host_, *owner.gpus_, owner.policy_, host_queue) {}
+            : cuda::Queue(owner.host_, *owner.gpus_, owner.policy_, owner.windows_->policy(),
+                          host_queue) {}
     };
 
     static nixl_status probe(const sdk::Host& host, nixl_caps* out, nixl_error_text* error) {
         // Also where it cannot work: the reason is then told with every path that it would serve.
         out->pairs = PAIRS;
         out->pair_count = static_cast<uint32_t>(std::size(PAIRS));
-        const auto driver = driver_for(host);
+        const auto driver = cuda_driver(choice_of(host));
         if (!driver) {
             (void)report(driver.error(), error);
             return NIXL_UNSUPPORTED; // whatever the reason is: only a wrong setting is an error
@@ -92,6 +92,8 @@ class Cuda {
                      NIXL_CAP_STREAMS | NIXL_CAP_LATE;
         if (driver.value()->simulated)
             out->flags |= NIXL_CAP_SIMULATED;
+        if (!Windows::are_possible(host, choice_of(host)))
+            out->flags |= NIXL_CAP_NEVER_NOW;
         out->detail = driver.value()->simulated ? "simulated" : "copy engines and kernels";
         const std::string path = host.text("cuda.cost_table");
         return path.empty() ? NIXL_OK : probe_costs(*driver.value(), path, out, error);
@@ -100,7 +102,7 @@ class Cuda {
     explicit Cuda(const sdk::Host& host) : host_(host) {}
 
     nixl_status open(nixl_error_text* error) {
-        const auto driver = driver_for(host_);
+        const auto driver = cuda_driver(choice_of(host_));
         if (!driver)
             return report(driver.error(), error);
         if (const std::string path = host_.text("cuda.cost_table"); !path.empty()) {
@@ -116,6 +118,7 @@ class Cuda {
             static_cast<uint32_t>(host_.number("cuda.sm_budget", policy_.sm_budget));
         gpus_ = std::make_unique<Gpus>(*driver.value());
         pinned_ = std::make_unique<PinnedRanges>(*gpus_);
+        windows_ = std::make_unique<Windows>(host_, choice_of(host_));
         return NIXL_OK;
     }
 
@@ -143,6 +146,8 @@ class Cuda {
         if (const auto reader = made->gpu != nullptr ? Result<Gpu*>(made->gpu) : gpus_->any();
             reader.ok())
             inspect(*reader.value(), made.get());
+        if (desc.kind == NIXL_KIND_DEVICE)
+            windows_->open(made.get());
         *out = std::move(made);
         return NIXL_OK;
     }
@@ -174,6 +179,8 @@ class Cuda {
     }
 
     const char* engine_of(const nixl_batch& batch) noexcept {
+        if (goes_by_window(batch, windows_->policy()))
+            return windows_->policy().name();
         return name_of(choose(batch, policy_).engine);
     }
 
@@ -212,6 +219,7 @@ class Cuda {
     CostTable costs_ = BUILT_IN_COSTS;
     EnginePolicy policy_;
     std::unique_ptr<Gpus> gpus_;
+    std::unique_ptr<Windows> windows_;
     std::unique_ptr<PinnedRanges> pinned_; // after gpus_, whose contexts it needs to its end
 };
 

@@ -37,8 +37,9 @@ nixl_completion ended(uint64_t tag, uint64_t first, uint64_t count, CuResult why
 
 } // namespace
 
-Queue::Queue(const sdk::Host& host, Gpus& gpus, const EnginePolicy& policy, void* host_queue)
-    : host_(host), gpus_(gpus), policy_(policy), completions_(RING_ENTRIES),
+Queue::Queue(const sdk::Host& host, Gpus& gpus, const EnginePolicy& policy,
+             const WindowPolicy& windows, void* host_queue)
+    : host_(host), gpus_(gpus), policy_(policy), windows_(windows), completions_(RING_ENTRIES),
       // allow(hot): at queue_open().
       alarm_(std::make_unique<Alarm>(host, host_queue)), joins_(gpus.driver()) {}
 

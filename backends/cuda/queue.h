@@ -19,7 +19,8 @@ namespace nixl::core::cuda {
 /// Threads: one driver.
 class Queue {
   public:
-    Queue(const sdk::Host& host, Gpus& gpus, const EnginePolicy& policy, void* host_queue);
+    Queue(const sdk::Host& host, Gpus& gpus, const EnginePolicy& policy,
+          const WindowPolicy& windows, void* host_queue);
     ~Queue() { Alarm::close(std::move(alarm_)); }
     Queue(const Queue&) = delete;
     Queue& operator=(const Queue&) = delete;
@@ -28,6 +29,9 @@ class Queue {
     uint32_t poll(nixl_completion* out, uint32_t capacity) noexcept;
     /// What is on a stream cannot be taken back, and is soon over.
     void cancel(uint64_t tag) noexcept { joins_.forget(tag); }
+    bool move_now(const nixl_batch& batch) noexcept {
+        return move_by_window(batch, windows_, gpus_);
+    }
     bool arm() noexcept;
     int assist() noexcept;
 
@@ -63,6 +67,7 @@ class Queue {
     const sdk::Host host_;
     Gpus& gpus_;
     const EnginePolicy policy_;
+    const WindowPolicy windows_;
     sdk::CompletionRing completions_;
     uint32_t flights_ = 0; // of all lines
     std::unique_ptr<Alarm> alarm_;

@@ -6,6 +6,7 @@
 #include <atomic>
 
 #include "pinned.h"
+#include "windows.h"
 
 namespace nixl::core::cuda {
 
@@ -41,9 +42,10 @@ struct Region {
     PinnedRanges* pinned = nullptr; ///< where it is to be taken out of
     uintptr_t address = 0;
     uint64_t bytes = 0;
-    bool kernels_reach = false; ///< those of its own GPU, or of any where it is the host's
-    bool peers_reach = false;   ///< those of GPUs with peer access
-    uint64_t buffer_id = 0;     ///< the driver's; 0: page-locked here, so it cannot go away
+    bool kernels_reach = false;     ///< those of its own GPU, or of any where it is the host's
+    bool peers_reach = false;       ///< those of GPUs with peer access
+    std::unique_ptr<Window> window; ///< nullptr: the processor does not reach it
+    uint64_t buffer_id = 0;         ///< the driver's; 0: page-locked here, so it cannot go away
 
   private:
     mutable std::atomic<uint64_t> seen_alive_{0}; ///< the occasion; relaxed, each asks for itself

@@ -116,8 +116,9 @@ enum {
     NIXL_CAP_ERRNO = 1u << 5,     /* the details of its completions are errno values */
     NIXL_CAP_STREAMS = 1u << 6,   /* work waits for the batch's stream. A stream is refused where no
                                      leg of the path has this */
-    NIXL_CAP_LATE = 1u << 7       /* accepted work is never over when submit() returns, so a post
+    NIXL_CAP_LATE = 1u << 7,      /* accepted work is never over when submit() returns, so a post
                                      does not look for its end */
+    NIXL_CAP_NEVER_NOW = 1u << 8  /* move_now() would always say AGAIN here, so it is not called */
 };
 
 typedef struct nixl_caps {

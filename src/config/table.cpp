@@ -27,7 +27,9 @@ constexpr SettingInfo TABLE[] = {
     {"ucx_path", TEXT, "", "NIXL_UCX_PATH", "", "", 0, 0, OPEN,
      "Folder of a UCX installation; its lib folder is searched before the system's."},
     {"enable_gdrcopy", CHOICE, "auto", "NIXL_ENABLE_GDRCOPY", "", "auto,true,false", 0, 0, OPEN,
-     "Whether small copies to and from a GPU use mapped access; auto uses it where it is there."},
+     "Whether small copies to and from a GPU use mapped access; auto uses it where it is there, "
+     "true "
+     "warns where it is not."},
     {"gds_device", TEXT, "", "NIXL_GDS_DEVICE", "", "", 0, 0, OPEN,
      "Default block device, file or mount point of storage operations that name none."},
     {"path_policy", CHOICE, "warn", "NIXL_PATH_POLICY", "", "allow,warn,require_direct", 0, 0, ANY,
@@ -142,6 +144,14 @@ constexpr SettingInfo TABLE[] = {
     {"cuda.kernel_gpu", CHOICE, "target", "NIXL_CUDA_KERNEL_GPU", "", "target,source", 0, 0, OPEN,
      "Which of two GPUs runs the kernel that copies between them; the target, which reads, is some "
      "percent faster."},
+    {"cuda.gdrcopy_write_bytes", SIZE, "16KB", "NIXL_CUDA_GDRCOPY_WRITE_BYTES", "", "", 0, GB, OPEN,
+     "Most bytes of a transfer into a GPU that the processor makes through a mapping (GDRCopy); 0 "
+     "is "
+     "none."},
+    {"cuda.gdrcopy_read_bytes", SIZE, "1KB", "NIXL_CUDA_GDRCOPY_READ_BYTES", "", "", 0, GB, OPEN,
+     "The same out of a GPU, where each read waits for the bus."},
+    {"cuda.gdrcopy_pin_bytes", SIZE, "1GB", "NIXL_CUDA_GDRCOPY_PIN_BYTES", "", "", 0, TB, OPEN,
+     "Most GPU memory that is mapped for this at a time; buffers beyond it use the copy engine."},
     {"posix.engine", CHOICE, "auto", "NIXL_POSIX_ENGINE", "", "auto,io_uring,threads", 0, 0, OPEN,
      "How files are read and written; auto is io_uring where it is permitted, else threads."},
     {"posix.queue_depth", INTEGER, "128", "NIXL_POSIX_QUEUE_DEPTH", "", "", 1, 4096, OPEN,

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "platform/gdrcopy.h"
 #include "platform/system.h"
 
 namespace nixl::core {
@@ -36,14 +37,28 @@ void warn_of_missing_engine(const std::string& wanted) {
 /// They are accepted, since programs set them, and nothing reads them yet.
 void warn_of_settings_without_effect(const Settings& settings) {
     for (const char* name :
-         {"audit_log", "log_transfers", "log_metadata_access", "enable_gdrcopy", "ucx_path",
-          "gds_device", "cluster_name", "port", "port_range", "bind_address", "etcd_endpoints",
-          "etcd_prefix", "etcd_use_tls", "etcd_ca_cert", "etcd_client_cert", "etcd_client_key",
-          "etcd_username", "etcd_password"}) {
+         {"audit_log", "log_transfers", "log_metadata_access", "ucx_path", "gds_device",
+          "cluster_name", "port", "port_range", "bind_address", "etcd_endpoints", "etcd_prefix",
+          "etcd_use_tls", "etcd_ca_cert", "etcd_client_cert", "etcd_client_key", "etcd_username",
+          "etcd_password"}) {
         const std::string text = std::string("setting ") + name + " has no effect in this version";
         if (settings.origin(name) != SettingOrigin::DEFAULT && log_first_time(text))
             NIXL_LOG(WARN, text);
     }
+}
+
+/// Where it was asked for and is not there: everything works, but small copies take longer.
+void warn_of_missing_gdrcopy(GpuChoice gpus, const std::string& wish) {
+    if (wish != "true")
+        return;
+    const auto found = gdrcopy(gpus, wish);
+    if (found.ok())
+        return;
+    const std::string text =
+        "enable_gdrcopy: " + found.error().message + "; small copies use the copy engine" +
+        (found.error().hint.empty() ? std::string() : " (" + found.error().hint + ")");
+    if (log_first_time(text))
+        NIXL_LOG(WARN, text);
 }
 
 Result<void> require_gpu(GpuChoice choice) {
@@ -119,7 +134,7 @@ Result<void> Context::start(const Parts& parts) {
     GpuChoice gpus;
     uint64_t pool_bytes = 0;
     uint32_t worker_count = 0;
-    std::string decorators, plugin_dir, wanted_backend, node_id, allocator;
+    std::string decorators, plugin_dir, wanted_backend, node_id, allocator, wanted_gdrcopy;
     {
         const MutexLock lock(mutex_);
         limits = limits_from_settings();
@@ -138,7 +153,9 @@ Result<void> Context::start(const Parts& parts) {
         if (settings_.text("enable_gpu") == "true" ||
             (gpus.enabled && gpus.simulated != 0 && !is_cuda_driver_inherited(gpus)))
             NIXL_RETURN_IF_ERROR(require_gpu(gpus));
+        wanted_gdrcopy = settings_.text("enable_gdrcopy");
     }
+    warn_of_missing_gdrcopy(gpus, wanted_gdrcopy);
     warn_of_missing_engine(wanted_backend);
     if (worker_count == 0)
         worker_count = std::min(usable_cpus(), MAX_DEFAULT_WORKERS);

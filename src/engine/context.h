@@ -96,7 +96,7 @@ class Context final : private Host {
     Result<std::string> explain_between(const Region& from, const Region& to, uint64_t bytes);
     [[nodiscard]] std::string backends_json() const;
     [[nodiscard]] std::string plugins_json() const;
-    [[nodiscard]] std::string capabilities_json() const;
+    [[nodiscard]] std::string capabilities_json() EXCLUDES(mutex_);
     [[nodiscard]] std::string devices_json() EXCLUDES(mutex_);
     [[nodiscard]] std::string memory_json();
     [[nodiscard]] std::string metrics_json() EXCLUDES(counters_mutex_);

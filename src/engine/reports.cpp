@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "engine/context.h"
+#include "platform/gdrcopy.h"
 #include "platform/gpu_facts.h"
 #include "platform/system.h"
 #include "transfer/pipeline.h"
@@ -69,14 +70,22 @@ std::string Context::plugins_json() const {
     return json.text();
 }
 
-std::string Context::capabilities_json() const {
-    // One entry per capability that users ask for; the engines that provide them are not here yet.
+std::string Context::capabilities_json() {
+    const auto [gpus, wish] = [this] {
+        const MutexLock lock(mutex_);
+        return std::pair(gpu_choice(settings_), settings_.text("enable_gdrcopy"));
+    }();
+    // One entry per capability that users ask for; most engines that provide them are not here yet.
     JsonWriter json;
     json.object();
     const auto absent = [&json](const char* name, const std::string& reason) {
         json.key(name).object().key("available").value(false).key("reason").value(reason).end();
     };
-    absent("gdrcopy", "gdrcopy: mapped access to GPU memory is not part of this build");
+    const auto found = gdrcopy(gpus, wish);
+    json.key("gdrcopy").object().key("available").value(found.ok());
+    json.key("reason")
+        .value(found.ok() ? std::string() : "gdrcopy: " + found.error().message)
+        .end();
     absent("ucx", "ucx: the UCX transport is not part of this build");
     absent("gds", "gds: the GPUDirect Storage engine is not part of this build");
     json.end();
@@ -170,8 +179,11 @@ std::string Context::metrics_json() {
 }
 
 Result<std::string> Context::report(std::string_view section) {
-    if (section == "devices") // without the lock: drivers may take their time
+    // Without the lock: drivers may take their time.
+    if (section == "devices")
         return devices_json();
+    if (section == "capabilities")
+        return capabilities_json();
     const MutexLock lock(mutex_);
     if (section == "config")
         return settings_.to_json();
@@ -181,8 +193,6 @@ Result<std::string> Context::report(std::string_view section) {
         return plugins_json();
     if (section == "paths")
         return router_->to_json();
-    if (section == "capabilities")
-        return capabilities_json();
     if (section == "memory")
         return memory_json();
     if (section == "metrics")

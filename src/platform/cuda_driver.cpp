@@ -5,10 +5,10 @@
 #include <filesystem>
 #include <memory>
 
-#include <dlfcn.h>
 #include <unistd.h>
 
 #include "base/annotations.h"
+#include "platform/library.h"
 
 namespace nixl::core {
 namespace {
@@ -16,24 +16,7 @@ namespace {
 using cuda::CuResult;
 
 constexpr const char* DRIVER = "libcuda.so.1";
-constexpr const char* SIMULATED_DRIVER = "libnixl-simcuda.so";
 constexpr const char* OLDEST = "NVIDIA driver 470 (CUDA 11.4)";
-
-/// The simulated driver lies beside this library when installed, and in the build's own folder
-/// before.
-std::string simulated_driver_path() {
-    Dl_info here = {};
-    std::error_code unknown;
-    if (::dladdr(reinterpret_cast<const void*>(&simulated_driver_path), &here) != 0) {
-        const std::filesystem::path file = here.dli_fname;
-        for (const char* folder : {"nixl", "../simcuda", "../../simcuda"}) {
-            const auto path = file.parent_path() / folder / SIMULATED_DRIVER;
-            if (std::filesystem::exists(path, unknown))
-                return path;
-        }
-    }
-    return SIMULATED_DRIVER; // where LD_LIBRARY_PATH says
-}
 
 Error no_library(bool simulated, const std::string& why) {
     if (simulated)
@@ -48,42 +31,35 @@ Error no_library(bool simulated, const std::string& why) {
                  std::string("install ") + OLDEST + " or later");
 }
 
-Result<void> find_calls(void* library, cuda::Calls* out) {
-    const auto find = [&](const char* symbol, auto** target) {
-        *reinterpret_cast<void**>(target) = ::dlsym(library, symbol);
-        return *target != nullptr;
-    };
+Result<void> find_calls(const Library& library, cuda::Calls* out) {
 #define NIXL_FIND(member, symbol, parameters)                                                      \
-    if (!find(#symbol, &out->member))                                                              \
+    if (!library.find(#symbol, &out->member))                                                      \
         return Error(Code::UNSUPPORTED, "the driver has no " #symbol,                              \
                      std::string("update to ") + OLDEST + " or later");
     NIXL_CUDA_CALLS(NIXL_FIND)
 #undef NIXL_FIND
-#define NIXL_FIND(member, symbol, parameters) (void)find(#symbol, &out->member);
+#define NIXL_FIND(member, symbol, parameters) (void)library.find(#symbol, &out->member);
     NIXL_CUDA_LATER_CALLS(NIXL_FIND)
 #undef NIXL_FIND
     return {};
 }
 
 /// Tells the simulated driver how many GPUs to offer, before it is initialised.
-void set_simulated_devices(void* library, uint32_t count) {
-    using SetDevices = void (*)(int);
-    if (const auto set = reinterpret_cast<SetDevices>(::dlsym(library, "nixl_simcuda_set_devices")))
+void set_simulated_devices(const Library& library, uint32_t count) {
+    void (*set)(int) = nullptr;
+    if (library.find("nixl_simcuda_set_devices", &set))
         set(static_cast<int>(count));
 }
 
 Result<std::unique_ptr<CudaDriver>> load(uint32_t simulated) {
-    const std::string path = simulated != 0 ? simulated_driver_path() : DRIVER;
-    void* const library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (library == nullptr) {
-        const char* const why = ::dlerror();
-        return no_library(simulated != 0, why != nullptr ? why : path);
-    }
+    const auto library = Library::open(simulated != 0 ? simulated_driver_path() : DRIVER);
+    if (!library.ok())
+        return no_library(simulated != 0, library.error().message);
     auto driver = std::make_unique<CudaDriver>();
     driver->simulated = simulated != 0;
-    NIXL_RETURN_IF_ERROR(find_calls(library, &driver->call));
+    NIXL_RETURN_IF_ERROR(find_calls(library.value(), &driver->call));
     if (simulated != 0)
-        set_simulated_devices(library, simulated);
+        set_simulated_devices(library.value(), simulated);
     int count = 0;
     CuResult result = driver->call.init(0);
     if (result == CuResult::SUCCESS)

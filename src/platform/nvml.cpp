@@ -3,7 +3,7 @@
 
 #include <array>
 
-#include <dlfcn.h>
+#include "platform/library.h"
 
 namespace nixl::core {
 
@@ -28,19 +28,15 @@ struct Nvml::Calls {
     int (*most_pcie_width)(Device, unsigned* out) = nullptr;
     int (*nvlink_state)(Device, unsigned link, int* out) = nullptr;
 
-    template <typename Function> bool load(void* library, const char* name, Function& function) {
-        function = reinterpret_cast<Function>(::dlsym(library, name));
-        return function != nullptr;
-    }
-    bool load_all(void* library) {
-        return load(library, "nvmlInit_v2", init) && load(library, "nvmlShutdown", shutdown) &&
-               load(library, "nvmlErrorString", error_text) &&
-               load(library, "nvmlDeviceGetHandleByPciBusId_v2", find) &&
-               load(library, "nvmlDeviceGetCurrPcieLinkGeneration", pcie_generation) &&
-               load(library, "nvmlDeviceGetMaxPcieLinkGeneration", most_pcie_generation) &&
-               load(library, "nvmlDeviceGetCurrPcieLinkWidth", pcie_width) &&
-               load(library, "nvmlDeviceGetMaxPcieLinkWidth", most_pcie_width) &&
-               load(library, "nvmlDeviceGetNvLinkState", nvlink_state);
+    bool load_all(const Library& library) {
+        return library.find("nvmlInit_v2", &init) && library.find("nvmlShutdown", &shutdown) &&
+               library.find("nvmlErrorString", &error_text) &&
+               library.find("nvmlDeviceGetHandleByPciBusId_v2", &find) &&
+               library.find("nvmlDeviceGetCurrPcieLinkGeneration", &pcie_generation) &&
+               library.find("nvmlDeviceGetMaxPcieLinkGeneration", &most_pcie_generation) &&
+               library.find("nvmlDeviceGetCurrPcieLinkWidth", &pcie_width) &&
+               library.find("nvmlDeviceGetMaxPcieLinkWidth", &most_pcie_width) &&
+               library.find("nvmlDeviceGetNvLinkState", &nvlink_state);
     }
     [[nodiscard]] Error error(int code, std::string what) const {
         Error error(Code::UNSUPPORTED, std::move(what) + ": " + error_text(code));
@@ -57,16 +53,13 @@ Nvml::~Nvml() {
 }
 
 Result<std::unique_ptr<Nvml>> Nvml::open(const char* library) {
-    // Never unloaded: other users of the process may hold it, too.
-    void* const handle = ::dlopen(library, RTLD_NOW | RTLD_LOCAL);
-    if (handle == nullptr) {
-        const char* const why = ::dlerror();
-        return Error(Code::UNSUPPORTED, std::string("NVML: ") + (why != nullptr ? why : library));
-    }
+    const auto loaded = Library::open(library);
+    if (!loaded.ok())
+        return Error(Code::UNSUPPORTED, "NVML: " + loaded.error().message);
     // allow(naked-new): a private constructor; owned at once.
     std::unique_ptr<Nvml> nvml(new Nvml);
     Calls calls;
-    if (!calls.load_all(handle))
+    if (!calls.load_all(loaded.value()))
         return Error(Code::UNSUPPORTED, std::string("NVML: ") + library + " lacks a function");
     if (const int code = calls.init(); code != SUCCESS)
         return calls.error(code, "NVML does not start");

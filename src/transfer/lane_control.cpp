@@ -24,8 +24,9 @@ Result<void> Lane::open_queue(LaneQueue& queue, uint32_t number_of_backend) noex
     queue.backend = &backend;
     queue.queue = opened.value();
     const auto& table = backend.table();
-    movers_ |= table.move_now != nullptr ? 1u << number_of_backend : 0;
-    late_ |= (queue.backend->caps().flags & NIXL_CAP_LATE) != 0 ? 1u << number_of_backend : 0;
+    const uint32_t bit = 1u << number_of_backend, flags = backend.caps().flags;
+    movers_ |= table.move_now != nullptr && (flags & NIXL_CAP_NEVER_NOW) == 0 ? bit : 0;
+    late_ |= (flags & NIXL_CAP_LATE) != 0 ? bit : 0;
     const int fd = table.queue_fd != nullptr ? table.queue_fd(queue.queue) : -1;
     if (fd >= 0 && !wake_) {
         if (auto made = EventFd::create(); made.ok())

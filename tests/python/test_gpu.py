@@ -60,6 +60,38 @@ print(nixl.transfer(src=gpu, dst=into).path, back == data)
 """)
         self.assertEqual(lines, ["cuda", "cuda True"])
 
+    def test_small_copies_use_mapped_access_where_it_is(self):
+        """Proves: S-031 S-066"""
+        code = """
+print(nixl.get_capabilities()["gdrcopy"])
+small = bytearray(os.urandom(1000))
+gpu = nixl.Buffer.allocate_device(size=len(small))
+pinned = nixl.Buffer.from_host(small, pinned=True)
+into = bytearray(len(small))
+transfer = nixl.transfer(src=pinned, dst=gpu)
+print(transfer.path["legs"][0]["engine"])
+nixl.transfer(src=gpu, dst=nixl.Buffer.from_host(into, pinned=True))
+print(into == small)
+nixl.transfer(src=small[::-1], dst=gpu)
+nixl.transfer(src=gpu, dst=into)
+print(into == small[::-1])
+"""
+        there = self.run_code("print(nixl.get_capabilities()['gdrcopy'])",
+                              NIXL_ENABLE_GDRCOPY="true") == ["True"]
+        self.assertTrue(there or REAL_GPUS)
+        on = self.run_code(code, NIXL_ENABLE_GDRCOPY="true")
+        off = self.run_code(code, NIXL_ENABLE_GDRCOPY="false")
+        self.assertEqual(off, ["False", "copy engine", "True", "True"])
+        self.assertEqual(on[0::2], [str(there), "True"])
+        self.assertEqual("GDRCopy" in on[1], there)
+
+    def test_switched_off_mapped_access_is_told(self):
+        """Proves: S-031"""
+        self.assertEqual(
+            self.run_code("print(nixl.get_capabilities(verbose=True)['gdrcopy']['reason'])",
+                          NIXL_ENABLE_GDRCOPY="false"),
+            ["gdrcopy: switched off by enable_gdrcopy=false"])
+
     def test_new_memory_is_zeroed_and_has_the_default_size(self):
         """Proves: C-24 S-077"""
         lines = self.run_code("""

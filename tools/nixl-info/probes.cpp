@@ -127,8 +127,11 @@ std::string device_files(const std::string& prefix) {
 }
 
 std::string gdrcopy_state() {
-    return device_and_library(has_device("gdrdrv"), can_load("libgdrapi.so.2"), "modprobe gdrdrv",
-                              "install libgdrapi2");
+    const bool device = has_device("gdrdrv");
+    const bool library = can_load("libgdrapi.so.2") || can_load("libgdrapi.so");
+    if (device && library && access("/dev/gdrdrv", R_OK | W_OK) != 0)
+        return "device file and library are there, but it may not be opened; chmod 666 /dev/gdrdrv";
+    return device_and_library(device, library, "modprobe gdrdrv", "install libgdrapi2");
 }
 
 std::string gds_state() {

@@ -44,7 +44,7 @@ constexpr Option TABLE[] = {
     {nullptr, nullptr, "", "Measuring"},
     {"compare", "NAME=VALUES", "",
      "each size with each value of a setting, in turn: engine=kernel,copy is cuda.engine, "
-     "chunk_size=1MB,4MB"},
+     "gdrcopy=on,off is enable_gdrcopy; chunk_size=1MB,4MB"},
     {"iterations", "N", "", "timed iterations, exactly [what fits into 5 s, at least 3]"},
     {"duration", "TIME", "", "time for each size instead: 500ms, 10s, 1m"},
     {"warmup", "N", "2", "iterations before those that count"},
@@ -199,6 +199,8 @@ void choose_variants(const CommandLine& line, Plan& plan) {
     plan.compared = text.substr(0, equals);
     if (plan.compared == "engine")
         plan.compared = "cuda.engine";
+    if (plan.compared == "gdrcopy")
+        plan.compared = "enable_gdrcopy";
     plan.variants.clear();
     for (size_t at = equals; at != std::string::npos;) {
         const size_t next = text.find(',', at + 1);

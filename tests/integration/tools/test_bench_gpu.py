@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """nixlbench with ends on GPUs, simulated ones."""
 
+import os
 import unittest
 
 from programs import ProgramTest
@@ -52,6 +53,26 @@ class Gpus(ProgramTest):
         self.assertRegex(done.out, r"(?m)^2M kernel .* cuda \(.*kernel.*\)$")
         self.assertRegex(done.out, r"(?m)^2M batch .* cuda \(.*copy engine \(batches\).*\)$")
         self.assertRegex(done.out, r"(?m)^2M copy .* cuda \(.*copy engine.*\)$")
+
+    def test_mapped_copies_are_compared_with_the_copy_engine(self):
+        """Proves: S-207"""
+        ends = ("--src-type", "cpu-pinned", "--dst-type", "gpu", "--size", "4K", "--iterations",
+                "3")
+        done = self.bench("--output", "json", "--compare", "gdrcopy=on,off", *ends, **GPUS)
+        self.assert_runs(done)
+        self.assertEqual([(result["compared"], result["variant"],
+                           result["path"]["legs"][0]["engine"])
+                          for result in done.json()["results"]],
+                         [("enable_gdrcopy", "on", "mapped copy (GDRCopy) (simulated)"),
+                          ("enable_gdrcopy", "off", "copy engine")])
+
+    @unittest.skipIf(os.path.exists("/dev/gdrdrv"), "this machine has its device")
+    def test_mapped_copies_that_are_missing_are_told_and_nothing_fails(self):
+        """Proves: S-207"""
+        done = self.bench("--compare", "gdrcopy=on,off", "--size", "4K", "--iterations", "3")
+        self.assert_runs(done)
+        self.assertIn("/dev/gdrdrv missing", done.err)
+        self.assertRegex(done.out, r"(?m)^4K on .* memcpy")
 
     def test_what_cannot_be_compared(self):
         for wrong, code in (("engine", 2), ("=a", 2), ("engine=", 2), ("engine=copy,,kernel", 2),

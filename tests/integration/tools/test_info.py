@@ -4,10 +4,11 @@
 import json
 import os
 import platform
+import subprocess
 import time
 import unittest
 
-from programs import ProgramTest
+from programs import Done, ProgramTest, clean_environment, program
 
 SECRET = "hunter2-do-not-print"
 
@@ -163,6 +164,41 @@ class Info(ProgramTest):
                 self.assertTrue(check["cure"], check)
         if not os.path.exists("/dev/nvidiactl") and not os.path.exists("/dev/gdrdrv"):
             self.assertEqual([c["verdict"] for c in checks if c["subject"] == "GDRCopy"], ["skip"])
+
+    def gdrcopy_check(self, done):
+        self.assertIn('"checks"', done.out, done.err)
+        return next(c for c in done.json()["checks"] if c["subject"] == "GDRCopy")
+
+    @unittest.skipIf(os.path.exists("/dev/gdrdrv"), "this machine has its device")
+    def test_check_tells_of_a_gdrcopy_library_without_its_device(self):
+        """Proves: S-221"""
+        os.symlink(os.path.join(os.environ["NIXL_TEST_BUILD"], "simcuda", "libnixl-simcuda.so"),
+                   self.path("libgdrapi.so.2"))
+
+        found = self.gdrcopy_check(self.info("--check", "--json", LD_LIBRARY_PATH=self.folder))
+
+        self.assertEqual(found["verdict"], "warn")
+        self.assertIn("the library is there, its device file is not", found["text"])
+        self.assertIn("modprobe gdrdrv", found["text"])
+
+    def test_check_tells_of_a_gdrcopy_device_without_its_library(self):
+        """Proves: S-221"""
+        own_dev = ("unshare", "-m", "sh", "-ec",
+                   "mount -t tmpfs tmpfs /dev; touch /dev/gdrdrv /dev/null; exec \"$@\"", "sh")
+        if subprocess.run(own_dev + ("true",), stderr=subprocess.DEVNULL).returncode != 0:
+            self.skipTest("a /dev of one's own needs root")
+
+        done = subprocess.run(own_dev + (program("nixl-info"), "--check", "--json"),
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              env=clean_environment({"TMPDIR": self.folder}))
+
+        found = self.gdrcopy_check(Done(done.returncode, done.stdout.decode(),
+                                        done.stderr.decode()))
+        if "ready" in found["text"]:
+            self.skipTest("this machine has its library")
+        self.assertEqual(found["verdict"], "warn")
+        self.assertIn("the device file is there, its library is not", found["text"])
+        self.assertIn("install libgdrapi2", found["text"])
 
     def test_check_tells_of_disks_and_fast_networks(self):
         """Proves: S-233"""

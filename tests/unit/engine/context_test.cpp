@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "null_host.h"
+#include "platform/gdrcopy.h"
 
 namespace nixl::core {
 namespace {
@@ -104,6 +105,30 @@ TEST_F(ContextTest, SettingsThatNothingReads_areToldOnce) {
         std::count(lines.begin(), lines.end(), "setting audit_log has no effect in this version"),
         1);
     EXPECT_EQ(lines.size(), 2u);
+}
+
+// Proves: S-016 S-031
+TEST_F(ContextTest, GdrCopyThatIsAskedForAndMissing_isToldOnceWithTheReason) {
+    static std::vector<std::string> lines;
+    lines.clear();
+    if (gdrcopy({true, 0}, "true").ok())
+        GTEST_SKIP() << "it is here";
+    log_set_sink([](void*, int, const char*, int, const char* text) { lines.emplace_back(text); },
+                 nullptr);
+    for (const char* wish : {"auto", "false", "true", "true"}) {
+        const auto context = open({{"enable_gdrcopy", wish}, {"sim_gpus", "0"}});
+        const auto told = context->report("capabilities");
+        EXPECT_NE(told.value().find("\"gdrcopy\":{\"available\":false,\"reason\":\"gdrcopy: "),
+                  std::string::npos)
+            << told.value();
+        EXPECT_EQ(told.value().find("enable_gdrcopy=false") != std::string::npos,
+                  std::string(wish) == "false");
+        EXPECT_TRUE(context->close());
+    }
+    log_set_sink(nullptr, nullptr);
+    ASSERT_EQ(lines.size(), 1u);
+    EXPECT_EQ(lines[0].find("enable_gdrcopy: "), 0u) << lines[0];
+    EXPECT_NE(lines[0].find("; small copies use the copy engine ("), std::string::npos) << lines[0];
 }
 
 TEST_F(ContextTest, CountersOfBackends_areInTheMetrics) {
