@@ -46,13 +46,14 @@ void Windows::open(Region* region) {
     if (policy_.is_off() || !can_be_asked || !region->kernels_reach)
         return;
     const uint64_t pinned = GdrCopy::pinned_bytes(region->address, region->bytes);
+    auto window = std::make_unique<Window>(budget_);
     if (!budget_.take(pinned)) {
         host_.log(NIXL_LOG_DEBUG, __FILE__, __LINE__,
                   "GDRCopy: no window on %llu bytes, cuda.gdrcopy_pin_bytes is used up",
                   static_cast<unsigned long long>(region->bytes));
         return;
     }
-    auto window = std::make_unique<Window>(budget_, pinned);
+    window->pinned_bytes = pinned;
     auto mapping = library_->map(region->address, region->bytes);
     if (!mapping.ok()) {
         host_.log(NIXL_LOG_DEBUG, __FILE__, __LINE__, "%s; the copy engine is used",

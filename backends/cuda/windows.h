@@ -32,7 +32,7 @@ class PinBudget {
 
 /// The window on one region.
 struct Window {
-    Window(PinBudget& of, uint64_t bytes) noexcept : budget(of), pinned_bytes(bytes) {}
+    explicit Window(PinBudget& of) noexcept : budget(of) {}
     ~Window() {
         mapping.reset(); // first: what is given back is free
         budget.give(pinned_bytes);
@@ -41,7 +41,7 @@ struct Window {
     Window& operator=(const Window&) = delete;
 
     PinBudget& budget;
-    const uint64_t pinned_bytes;
+    uint64_t pinned_bytes = 0; ///< that were taken out of it
     std::unique_ptr<GdrMapping> mapping;
 };
 
