@@ -59,8 +59,8 @@ class InfoBench(ProgramTest):
         self.assertEqual(len(figures), FIGURES)
         self.assertTrue(all(value > 0 for value in figures.values()), figures)
         self.assertLessEqual(set(table["kept"]), set(figures))
-        # The simulated copy engine is there on any machine, and every figure has its row.
-        self.assertNotIn("within_gpu.copy_ns", table["kept"])
+        # On a busy machine differences of short times can be anything, that of a long one not.
+        self.assertNotIn("within_gpu.copy_bytes_per_ns", table["kept"])
         for name in figures:
             self.assertRegex(done.out, r"(?m)^%s +[\d.]+ +([\d.]+ +[\d.]+|- +-  .+)$" % name)
         self.assertIn("simulated", done.out.splitlines()[0])
