@@ -63,6 +63,7 @@ TEST(SimulatedCopy, Batch_isWholeOrRefusedWithTheNumberOfTheCopy) {
         const Address source = rig.device_bytes(64), target = rig.device_bytes(64);
         EXPECT_EQ(rig.call.fill(source, 'b', 64, stream), CuResult::SUCCESS);
         EXPECT_EQ(rig.call.fill(target, 'a', 64, stream), CuResult::SUCCESS);
+        EXPECT_EQ(rig.call.stream_synchronize(stream), CuResult::SUCCESS);
         Address targets[] = {target, target + 48}, sources[] = {source + 32, source};
         size_t bytes[] = {16, 17}, start = 0, failed = 0;
         core::cuda::CopyAttributes attributes{1, {}, {}, 0};
