@@ -56,7 +56,9 @@ class Gathering {
         return for_bulk_ && EntryList::is_in_step(source, target, bytes) &&
                !EntryList::is_aligned(source, target, bytes);
     }
-    [[nodiscard]] CuResult check_alive(std::span<const Region* const> regions) const noexcept;
+    [[nodiscard]] CuResult check_alive(std::span<const Region* const> regions) const noexcept {
+        return cuda::check_alive(line_.gpu(), regions, options_.occasion);
+    }
     [[nodiscard]] CuResult check_alive(const Piece& piece) const noexcept {
         const Region* const both[] = {piece.source_region, piece.target_region};
         return check_alive(both);
@@ -145,16 +147,6 @@ bool Gathering::goes_as_lists() const noexcept {
     return source.bytes() != 0 && source.bytes() == target.bytes() &&
            source.side_for(line_.gpu(), &side) && target.side_for(line_.gpu(), &side) &&
            !has_ends(source.address_bits(), target.address_bits(), source.bytes());
-}
-
-CuResult Gathering::check_alive(std::span<const Region* const> regions) const noexcept {
-    for (const Region* const region : regions) {
-        const CuResult result = region->check_alive(line_.gpu().driver.call, options_.occasion);
-        line_.gpu().note(result);
-        if (result != CuResult::SUCCESS)
-            return result;
-    }
-    return CuResult::SUCCESS;
 }
 
 /// Both sides from the block of this number on.

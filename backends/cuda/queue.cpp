@@ -23,13 +23,6 @@ bool is_of_one_line(const Piece& a, const Piece& b) noexcept {
            a.target_region->gpu == b.target_region->gpu;
 }
 
-/// For batches: the driver takes an address that it does not know (any more) for the host's, and
-/// touches it itself.
-CuResult check_alive(const Calls& call, const Piece& piece, uint64_t occasion) noexcept {
-    const CuResult source = piece.source_region->check_alive(call, occasion);
-    return source == CuResult::SUCCESS ? piece.target_region->check_alive(call, occasion) : source;
-}
-
 nixl_completion ended(uint64_t tag, uint64_t first, uint64_t count, CuResult why) noexcept {
     return sdk::failed(tag, first, count, static_cast<nixl_status>(code_from_cuda(why)),
                        static_cast<int32_t>(why));
@@ -126,8 +119,8 @@ void Queue::copy_some(Line& line, Flight& flight, Submission& work) noexcept {
     while (flight.copies < Line::FLIGHT_COPIES && !at.done() && goes_on()) {
         uint64_t elements = 0;
         const Piece piece = take_piece(at, &elements);
-        flight.why = in_batches ? check_alive(line.gpu().driver.call, piece, work.occasion)
-                                : CuResult::SUCCESS;
+        const Region* const both[] = {piece.source_region, piece.target_region};
+        flight.why = in_batches ? check_alive(line.gpu(), both, work.occasion) : CuResult::SUCCESS;
         if (flight.why == CuResult::SUCCESS)
             flight.why = copy(line, flight, piece, in_batches);
         if (flight.why != CuResult::SUCCESS) {

@@ -54,6 +54,16 @@ void inspect(const Gpu& reader, Region* region) noexcept {
         region->kernels_reach = false;
 }
 
+CuResult check_alive(Gpu& gpu, std::span<const Region* const> regions, uint64_t occasion) noexcept {
+    for (const Region* const region : regions) {
+        const CuResult result = region->check_alive(gpu.driver.call, occasion);
+        gpu.note(result);
+        if (result != CuResult::SUCCESS)
+            return result;
+    }
+    return CuResult::SUCCESS;
+}
+
 CuResult Region::check_alive(const Calls& call, uint64_t occasion) const noexcept {
     if (buffer_id == 0 || seen_alive_.load(std::memory_order_relaxed) == occasion)
         return CuResult::SUCCESS;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <span>
 
 #include "pinned.h"
 #include "windows.h"
@@ -54,5 +55,10 @@ struct Region {
 /// Fills in what the driver says of a region's memory, as `reader` sees it: the region's GPU, or of
 /// host memory any.
 void inspect(const Gpu& reader, Region* region) noexcept;
+
+/// Region::check_alive() of each, up to the first that is not; the GPU takes note of what ended it.
+/// Before kernels and batches: they end the context, or the process, at memory that is gone.
+[[nodiscard]] CuResult check_alive(Gpu& gpu, std::span<const Region* const> regions,
+                                   uint64_t occasion) noexcept;
 
 } // namespace nixl::core::cuda

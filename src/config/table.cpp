@@ -146,8 +146,7 @@ constexpr SettingInfo TABLE[] = {
      "percent faster."},
     {"cuda.gdrcopy_write_bytes", SIZE, "16KB", "NIXL_CUDA_GDRCOPY_WRITE_BYTES", "", "", 0, GB, OPEN,
      "Most bytes of a transfer into a GPU that the processor makes through a mapping (GDRCopy); 0 "
-     "is "
-     "none."},
+     "is none."},
     {"cuda.gdrcopy_read_bytes", SIZE, "1KB", "NIXL_CUDA_GDRCOPY_READ_BYTES", "", "", 0, GB, OPEN,
      "The same out of a GPU, where each read waits for the bus."},
     {"cuda.gdrcopy_pin_bytes", SIZE, "1GB", "NIXL_CUDA_GDRCOPY_PIN_BYTES", "", "", 0, TB, OPEN,

@@ -95,6 +95,9 @@ Result<nixl_list> Transfers::list_of(const Request& request, bool is_source) {
     if (!request.of_runs)
         return Error(Code::INVALID_ARGUMENT, "the request was not made over runs or rows",
                      "make lists with nixl_list_create()");
+    if (request.view.run_count == 0)
+        return Error(Code::INVALID_ARGUMENT, "the request has no elements to list",
+                     "make it over at least one run");
     const std::span<const nixl_run> runs =
         request.given_runs.empty() ? std::span(request.view.runs, request.view.run_count)
                                    : std::span<const nixl_run>(request.given_runs);

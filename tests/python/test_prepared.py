@@ -56,6 +56,12 @@ class Prepared(Case):
 
         self.assertEqual(self.target[:8], self.source[252:] + self.source[248:252])
 
+    def test_no_runs_have_no_blocks(self):
+        prepared = nixl.prepare(self.source, self.target, [])
+        prepared.post().wait()
+        with self.assertRaisesRegex(nixl.InvalidArgumentError, "no elements to list"):
+            prepared.post([0])
+
     def test_wrong_indices(self):
         prepared = nixl.prepare(self.source, self.target, [(0, 0, 4), (4, 4, 4)])
         with self.assertRaises(nixl.NIXLError):

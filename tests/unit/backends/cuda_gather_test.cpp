@@ -26,18 +26,6 @@ std::vector<uint32_t> shuffled(uint32_t count, uint32_t seed) {
 
 class CudaGather : public CudaBackend {
   protected:
-    nixl_batch batch_of(const std::vector<nixl_run>& runs) {
-        nixl_batch batch{};
-        batch.struct_size = sizeof batch;
-        batch.pairs = &pair;
-        batch.pair_count = 1;
-        batch.runs = runs.data();
-        batch.run_count = runs.size();
-        for (const nixl_run& run : runs)
-            batch.element_count += run.count;
-        batch.tag = 7;
-        return batch;
-    }
     static bool has_batches() { return test_driver().call.copy_batch != nullptr; }
     std::string engine(const nixl_batch& batch) { return table.engine_of(instance, &batch); }
 

@@ -38,18 +38,6 @@ class CudaGdrCopy : public CudaBackend {
         const auto count = simulation<long (*)()>("nixl_simcuda_gdr_copies");
         return test_gpus().simulated != 0 ? count() : 0;
     }
-    nixl_batch batch_of(const std::vector<nixl_run>& runs) {
-        nixl_batch batch{};
-        batch.struct_size = sizeof batch;
-        batch.pairs = &pair;
-        batch.pair_count = 1;
-        batch.runs = runs.data();
-        batch.run_count = runs.size();
-        for (const nixl_run& one : runs)
-            batch.element_count += one.count;
-        batch.tag = 7;
-        return batch;
-    }
     /// Whether the batch was moved at once; the path has to say the same.
     bool moves(nixl_region from, nixl_region to, const std::vector<nixl_run>& runs) {
         pair = {from, to};

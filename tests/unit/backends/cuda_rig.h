@@ -74,6 +74,19 @@ class CudaBackend : public ::testing::Test {
         table.close(instance);
     }
 
+    /// All of the runs, over `pair`.
+    nixl_batch batch_of(const std::vector<nixl_run>& runs) {
+        nixl_batch batch{};
+        batch.struct_size = sizeof batch;
+        batch.pairs = &pair;
+        batch.pair_count = 1;
+        batch.runs = runs.data();
+        batch.run_count = runs.size();
+        for (const nixl_run& run : runs)
+            batch.element_count += run.count;
+        batch.tag = 7;
+        return batch;
+    }
     nixl_status attach(uint32_t kind, uint64_t address, uint64_t bytes, int device,
                        nixl_region* out) {
         nixl_region_desc desc{};
