@@ -1,10 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Compiles every header alone: ABI headers as C11 and C++17, public ones as C++17, others C++20."""
+"""Compiles every header alone: ABI headers as C11 and C++17, public ones as C++17, others C++20.
+
+An internal one whose .cpp file includes it before all else is compiled alone by the build.
+"""
 
 import argparse
 import concurrent.futures
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +16,17 @@ import sys
 import tree
 
 WARNINGS = ["-Wall", "-Wextra", "-Werror", "-pedantic", "-fsyntax-only"]
+
+
+FIRST_INCLUDE = re.compile(r'^#include "([^"]+)"|^#include', re.M)
+
+
+def is_first_of_its_source(name):
+    source = os.path.splitext(name)[0] + ".cpp"
+    if name.startswith("include/") or not os.path.exists(os.path.join(tree.ROOT, source)):
+        return False
+    first = FIRST_INCLUDE.search(tree.read(source))
+    return bool(first and first.group(1) and ("/" + name).endswith("/" + first.group(1)))
 
 
 def jobs_for(name):
@@ -50,7 +65,9 @@ def compile_alone(job):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("headers", nargs="*", help="paths from the root; default: all")
-    wanted = parser.parse_args().headers or tree.files(".h", ".hpp")
+    wanted = parser.parse_args().headers or [
+        name for name in tree.files(".h", ".hpp") if not is_first_of_its_source(name)
+    ]
     jobs = [
         (name, compiler, flags + ["-I."]) for name in wanted for compiler, flags in jobs_for(name)
     ]

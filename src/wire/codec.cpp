@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "wire/codec.h"
 
+#include <algorithm>
 #include <array>
 
 namespace nixl::core {
@@ -62,7 +63,9 @@ WireWriter& WireWriter::u64(uint64_t value) {
 
 WireWriter& WireWriter::bytes(std::span<const uint8_t> value) {
     append(out_, value.size(), 8);
-    out_.insert(out_.end(), value.begin(), value.end());
+    const auto start = static_cast<ptrdiff_t>(out_.size());
+    out_.resize(out_.size() + value.size());
+    std::copy(value.begin(), value.end(), out_.begin() + start); // insert() makes GCC 13 warn
     return *this;
 }
 

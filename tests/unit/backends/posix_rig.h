@@ -163,7 +163,7 @@ class PosixRig {
         desc.bytes = UINT64_MAX - start;
         desc.flags = flags;
         desc.uri = path.c_str();
-        return attach(desc, core::Descriptor(::open(path.c_str(), open_flags | O_CLOEXEC)));
+        return attach(desc, core::Descriptor(::open(path.c_str(), open_flags | O_CLOEXEC, 0600)));
     }
 
     /// Work under one tag. `runs` and `pairs` are kept until the rig ends.
