@@ -4,7 +4,7 @@
 
 --write brings generated pages up to date.
 
-Proves: S-011 S-021 S-236
+Proves: S-011 S-021 S-202 S-203 S-204 S-236
 """
 import argparse
 import os
@@ -61,6 +61,19 @@ def line_problems(name, text):
             yield "%s:%d: would install another project's package" % (name, number)
 
 
+def missing_rates(texts):
+    """Each GPU's page has what the specification names, at the rate that it names; the first is
+    beyond what a PCIe link carries, so it is there beside the limit alone."""
+    for name in sorted(texts):
+        if not re.match(r"docs/performance/h\d+\.md", name):
+            continue
+        for work, least in (("host to GPU, 64 KiB", 0), ("host to GPU, 64 MiB", 40),
+                            ("GPU to GPU, 1 GiB", 200)):
+            row = re.search(r"(?m)^\| %s \|.*\d %% of raw.*; ([0-9.]+) GB/s" % work, texts[name])
+            if not row or float(row.group(1)) < least:
+                yield "%s: %s is missing, or below %d GB/s" % (name, work, least)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--write", action="store_true", help="write generated pages")
@@ -76,6 +89,7 @@ def main():
         "links": [p for name in names for p in broken_links(name, texts[name])],
         "machines": [p for name in names for p in line_problems(name, texts[name])],
         "clone": [] if "git clone" in texts["README.md"] else ["README.md: no way to the sources"],
+        "rates": list(missing_rates(texts)),
         "words": [
             "%s: %s" % (name, words) for name in names for words in WRONG_WORDS
             if words in texts[name]

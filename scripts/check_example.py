@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compiles and runs the specification's C++ example, cut out of its text at test time.
 
-The literal text is compiled. What runs is the text with host memory at both ends, since the
-literal one needs a GPU: plain, under ASan and UBSan against the installed library, and under TSan
-against a library that was built with it.
+The literal text is compiled (tests/seed runs it on simulated GPUs). What runs here is the text
+with host memory at both ends, as where there is no GPU: plain, under ASan and UBSan against the
+installed library, and under TSan against a library that was built with it.
 
 Proves: S-150 S-151 S-246
 """

@@ -5,7 +5,7 @@
 What else there is is hidden, in a mount namespace where that is permitted, else from pkg-config
 alone; so what needs it must switch itself off.
 
-Proves: S-004 S-005 S-006 S-007 S-010 S-016 S-230
+Proves: S-004 S-005 S-006 S-007 S-008 S-009 S-010 S-014 S-016 S-230
 """
 import os
 import shutil
@@ -96,6 +96,21 @@ def asked_for_and_absent():
         assert any(package in line for line in errors), "%s: %s" % (package, errors)
 
 
+def cuda_home_that_is_not_there():
+    """It is told, and nothing of a toolkit is looked for."""
+    with tempfile.TemporaryDirectory() as folder:
+        text = run(["meson", "setup", folder], dict(HIDDEN, CUDA_HOME="/nonexistent/cuda"),
+                   quiet=True)
+    assert "CUDA_HOME is /nonexistent/cuda, and there is no such folder" in text, text
+
+
+def no_driver_is_linked(staging):
+    """GPU memory is there, and no library of CUDA's is needed to start."""
+    library = os.path.join(staging.libraries, "libnixl.so")
+    needed = run(["readelf", "-d", library], quiet=True)
+    assert "NEEDED" in needed and "cuda" not in needed, needed
+
+
 def build():
     text = run_minimal(["ninja", "-C", BUILD])
     warnings = [line for line in text.splitlines() if "warning:" in line]
@@ -176,6 +191,7 @@ def main():
         print("overlay mounts are not permitted: Python's headers and googletest are not hidden")
     cases.run("an option that cannot be met names its package", asked_for_and_absent)
     cases.run("each optional part absent alone", each_absent_alone)
+    cases.run("a CUDA_HOME that is not there", cuda_home_that_is_not_there)
     text = cases.run("configure", configure)
     cases.run("build without warnings", build)
     if not cases.failed:
@@ -185,6 +201,7 @@ def main():
             staging = cases.run("install", Staging, BUILD, folder)
             if staging:
                 cases.run("files are in place", installed_files, staging)
+                cases.run("no driver is linked", no_driver_is_linked, staging)
                 cases.run("import prints the version", import_prints_the_version, staging)
                 cases.run("nixlbench runs", benchmark_runs, staging)
         cases.run("installed for real", really_install)

@@ -55,10 +55,19 @@ def cpp_tests(text):
         yield ROW_ID.findall(mark.group(1)), following[0] if following else None
 
 
+def without_programs(text):
+    """Programs in strings are no tests: blanks those that begin in the middle of a line."""
+    parts = text.split('"""')
+    for number in range(1, len(parts), 2):
+        if parts[number - 1].rpartition("\n")[2].strip():
+            parts[number] = "\n" * parts[number].count("\n")
+    return '"""'.join(parts)
+
+
 def python_tests(text):
     """A marker in a docstring belongs to the innermost class or def around it, one in a comment to
     the next def; outside of both, to the file (None)."""
-    lines = text.split("\n")
+    lines = without_programs(text).split("\n")
     for number, line in enumerate(lines):
         mark = MARK.search(line)
         if not mark:

@@ -26,6 +26,10 @@ CuResult admit();
 /// SUCCESS, and the GPU of this thread's current context, if it has not faulted.
 CuResult enter_context(Call& call);
 
+/// What a call is refused with that would disturb a capture, which it ends. SUCCESS: nothing is
+/// captured, or this thread has said that it does not matter.
+CuResult forbidden_by_capture(Call& call);
+
 /// This thread's current contexts, the last on top.
 std::vector<Context>& context_stack();
 /// Set while this thread runs a host function.

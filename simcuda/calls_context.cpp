@@ -62,6 +62,19 @@ CuResult cuDevicePrimaryCtxRetain(Context* out, Device device) {
     });
 }
 
+CuResult cuDevicePrimaryCtxGetState(Device device, unsigned* flags, int* is_active) {
+    return in_driver([&](Call& call) {
+        const Gpu* const gpu = call.driver.gpu(device);
+        if (gpu == nullptr)
+            return CuResult::INVALID_DEVICE;
+        if (flags == nullptr || is_active == nullptr)
+            return CuResult::INVALID_VALUE;
+        *flags = 0;
+        *is_active = gpu->context != nullptr ? 1 : 0;
+        return CuResult::SUCCESS;
+    });
+}
+
 CuResult cuDevicePrimaryCtxRelease_v2(Device device) {
     return in_driver([&](Call& call) {
         Gpu* const gpu = call.driver.gpu(device);
@@ -137,6 +150,8 @@ CuResult cuCtxEnablePeerAccess(Context peer, unsigned flags) {
             return CuResult::INVALID_VALUE;
         if (!other || other.get() == call.gpu)
             return CuResult::INVALID_CONTEXT;
+        if (!call.driver.have_ways)
+            return CuResult::PEER_ACCESS_UNSUPPORTED;
         if ((call.gpu->peers & other->bit()) != 0)
             return CuResult::PEER_ACCESS_ALREADY_ENABLED;
         call.gpu->peers |= other->bit();

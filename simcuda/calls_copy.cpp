@@ -29,11 +29,14 @@ std::byte* reach(Work& work, const Operand& operand, size_t bytes, bool writes) 
     return work.reach(operand.address, bytes, writes, Engine::COPY);
 }
 
-/// What the call itself refuses. Finds out whether the operand is pageable.
-CuResult check(Call& call, Operand& operand, size_t bytes) {
+/// What the call itself refuses: also memory that has a list of GPUs, without this one. Finds out
+/// whether the operand is pageable.
+CuResult check(Call& call, const Gpu& gpu, Operand& operand, size_t bytes, bool writes) {
     Memory& memory = call.driver.memory;
     if (const Range* const range = memory.at(operand.address)) {
-        const bool fits = memory.covers(operand.address, bytes, [](Range&) { return true; });
+        const bool fits = memory.covers(operand.address, bytes, [&](const Range& part) {
+            return !part.is_closed_to(gpu, writes);
+        });
         const bool wrong_side = operand.side == Side::HOST && range->is_device_only();
         return fits && !wrong_side ? CuResult::SUCCESS : CuResult::INVALID_VALUE;
     }
@@ -70,9 +73,9 @@ Operation copy_operation(const Operand& target, const Operand& source, size_t by
     return copy;
 }
 
-CuResult check(Call& call, Operand& target, Operand& source, size_t bytes) {
-    const CuResult wrong = check(call, target, bytes);
-    return wrong != CuResult::SUCCESS ? wrong : check(call, source, bytes);
+CuResult check(Call& call, const Gpu& gpu, Operand& target, Operand& source, size_t bytes) {
+    const CuResult wrong = check(call, gpu, target, bytes, true);
+    return wrong != CuResult::SUCCESS ? wrong : check(call, gpu, source, bytes, false);
 }
 
 /// Puts a copy that was checked on the queue; waits for it where it has to.
@@ -96,7 +99,7 @@ CuResult copy(Operand target, Operand source, size_t bytes, Stream stream) {
             return CuResult::INVALID_HANDLE;
         if (queue->gpu.fault != CuResult::SUCCESS || bytes == 0)
             return queue->gpu.fault;
-        const CuResult wrong = check(call, target, source, bytes);
+        const CuResult wrong = check(call, queue->gpu, target, source, bytes);
         return wrong != CuResult::SUCCESS ? wrong : start(call, *queue, target, source, bytes);
     });
 }
@@ -143,7 +146,7 @@ CuResult cuMemcpyBatchAsync(Address* targets, Address* sources, size_t* bytes, s
         for (size_t i = 0; i < count; ++i) {
             to.push_back({targets[i], Side::EITHER});
             from.push_back({sources[i], Side::EITHER});
-            const CuResult wrong = check(call, to[i], from[i], bytes[i]);
+            const CuResult wrong = check(call, queue->gpu, to[i], from[i], bytes[i]);
             if (wrong != CuResult::SUCCESS) {
                 *failed = i;
                 return wrong;
@@ -167,7 +170,8 @@ CuResult cuMemsetD8Async(Address target, unsigned char value, size_t bytes, Stre
         if (queue->gpu.fault != CuResult::SUCCESS || bytes == 0)
             return queue->gpu.fault;
         Operand operand = {target, Side::DEVICE};
-        if (const CuResult wrong = check(call, operand, bytes); wrong != CuResult::SUCCESS)
+        const CuResult wrong = check(call, queue->gpu, operand, bytes, true);
+        if (wrong != CuResult::SUCCESS)
             return wrong;
         Operation fill;
         fill.moves_bytes = true;

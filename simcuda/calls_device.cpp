@@ -28,16 +28,16 @@ CuResult put(char* out, int bytes, const std::string& text) {
 }
 
 /// -1: not an attribute that the simulation has. The figures are an H100's.
-int attribute(DeviceAttribute which) {
+int attribute(const Gpu& gpu, DeviceAttribute which) {
     switch (which) {
     case DeviceAttribute::MULTIPROCESSOR_COUNT:
         return 132;
     case DeviceAttribute::ASYNC_ENGINE_COUNT:
         return 3;
     case DeviceAttribute::COMPUTE_CAPABILITY_MAJOR:
-        return 9;
+        return gpu.compute / 10;
     case DeviceAttribute::COMPUTE_CAPABILITY_MINOR:
-        return 0;
+        return gpu.compute % 10;
     case DeviceAttribute::SHARED_MEMORY_PER_BLOCK_OPT_IN:
         return 227 << 10;
     case DeviceAttribute::UNIFIED_ADDRESSING:
@@ -46,6 +46,7 @@ int attribute(DeviceAttribute which) {
     case DeviceAttribute::HOST_REGISTER_SUPPORTED:
     case DeviceAttribute::VIRTUAL_MEMORY_MANAGEMENT:
     case DeviceAttribute::POSIX_DESCRIPTOR_HANDLES:
+    case DeviceAttribute::GPU_DIRECT_RDMA_OF_MAPPINGS:
         return 1;
     }
     return -1;
@@ -100,8 +101,8 @@ CuResult cuDeviceTotalMem_v2(size_t* out, Device device) {
 }
 
 CuResult cuDeviceGetAttribute(int* out, DeviceAttribute which, Device device) {
-    return on_device(out, device, [&](Gpu&) {
-        const int value = attribute(which);
+    return on_device(out, device, [&](const Gpu& gpu) {
+        const int value = attribute(gpu, which);
         if (value < 0)
             return CuResult::INVALID_VALUE;
         *out = value;
@@ -115,7 +116,7 @@ CuResult cuDeviceCanAccessPeer(int* out, Device device, Device peer) {
             return CuResult::INVALID_VALUE;
         if (call.driver.gpu(device) == nullptr || call.driver.gpu(peer) == nullptr)
             return CuResult::INVALID_DEVICE;
-        *out = device != peer ? 1 : 0;
+        *out = device != peer && call.driver.have_ways ? 1 : 0;
         return CuResult::SUCCESS;
     });
 }

@@ -25,6 +25,10 @@ constexpr Words WORDS[] = {
      "uncorrectable ECC error encountered"},
     {CuResult::PEER_ACCESS_UNSUPPORTED, "CUDA_ERROR_PEER_ACCESS_UNSUPPORTED",
      "peer access is not supported between these two devices"},
+    {CuResult::CAPTURE_UNSUPPORTED, "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED",
+     "operation not permitted when stream is capturing"},
+    {CuResult::CAPTURE_INVALIDATED, "CUDA_ERROR_STREAM_CAPTURE_INVALIDATED",
+     "operation failed due to a previous error during capture"},
     {CuResult::INVALID_PTX, "CUDA_ERROR_INVALID_PTX", "a PTX JIT compilation failed"},
     {CuResult::NVLINK_UNCORRECTABLE, "CUDA_ERROR_NVLINK_UNCORRECTABLE",
      "uncorrectable NVLink error detected during the execution"},
@@ -91,7 +95,7 @@ CuResult cuDriverGetVersion(int* out) {
     count_call();
     if (out == nullptr)
         return CuResult::INVALID_VALUE;
-    *out = 12080;
+    *out = driver().version;
     return CuResult::SUCCESS;
 }
 }

@@ -53,7 +53,9 @@ CuResult cuEventRecord(Event event, Stream stream) {
 }
 
 CuResult cuEventQuery(Event event) {
-    return on_event(event, [](Call&, Record& record) {
+    return on_event(event, [](Call& call, Record& record) {
+        if (const CuResult refused = forbidden_by_capture(call); refused != CuResult::SUCCESS)
+            return refused;
         const bool done = !record.position.queue || record.position.is_reached();
         return done ? CuResult::SUCCESS : CuResult::NOT_READY;
     });

@@ -25,12 +25,29 @@ template <typename Body> int in_session(Session session, Body body) {
     return body();
 }
 
-/// Of the GPU on whose heap the address is; mappings of one's own lack the flag for it.
+/// Of the GPU on whose heap the address is.
 Heap* heap_of(Address address) {
     for (const auto& gpu : driver().gpus)
         if (gpu->heap && gpu->heap->holds(address))
             return &*gpu->heap;
     return nullptr;
+}
+
+/// The mapping that holds all the bytes, if it was made with the flag for it.
+const Range* mapping_of(Address address, size_t bytes) {
+    const Range* const range = driver().memory.at(address);
+    const bool fits = range != nullptr && range->sort == Sort::MAPPED &&
+                      bytes <= range->bytes - static_cast<size_t>(address - range->start);
+    return fits && range->physical->is_for_rdma ? range : nullptr;
+}
+
+/// Puts the memory of a pin in place of what is mapped at `place`.
+bool show_at(std::byte* place, const Pin& pin) {
+    if (const Heap* const heap = heap_of(pin.start))
+        return heap->show_at(place, pin.start, pin.bytes);
+    const Range* const range = mapping_of(pin.start, pin.bytes);
+    return range != nullptr && range->physical->file.show_at(
+                                   place, pin.bytes, static_cast<size_t>(pin.start - range->start));
 }
 
 bool is_pageful(unsigned long value) { return value != 0 && value % Pin::PAGE_BYTES == 0; }
@@ -64,8 +81,8 @@ int gdr_pin_buffer(Session session, unsigned long address, size_t bytes, uint64_
                    uint32_t va_space, Handle* out) {
     return in_session(session, [&] {
         if (out == nullptr || !is_pageful(address) || !is_pageful(bytes) || p2p_token != 0 ||
-            va_space != 0 || heap_of(address) == nullptr ||
-            !driver().memory.overlaps(address, bytes))
+            va_space != 0 || !driver().memory.overlaps(address, bytes) ||
+            (heap_of(address) == nullptr && mapping_of(address, bytes) == nullptr))
             return EINVAL;
         if (driver().faults.on_pin() != CuResult::SUCCESS)
             return ENOMEM;
@@ -89,7 +106,7 @@ int gdr_map(Session session, Handle handle, void** out, size_t bytes) {
         if (pin == nullptr || pin->is_revoked || pin->view || bytes != pin->bytes)
             return EINVAL;
         Pages view = Pages::reserved(bytes, Pin::PAGE_BYTES);
-        if (!view || !heap_of(pin->start)->show_at(view.address(), pin->start, bytes))
+        if (!view || !show_at(view.address(), *pin))
             return ENOMEM;
         *out = view.address();
         pin->view = std::move(view);

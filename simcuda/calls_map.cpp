@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Addresses for mapping, and physical memory mapped to them. Needs no context.
+#include <span>
+
 #include "call.h"
 #include "granularity.h"
 
 namespace nixl::simcuda {
 namespace {
-
-constexpr int READ = 1, READ_WRITE = 3;
 
 /// The mappings that fill a range exactly; none where they do not.
 std::vector<Range*> mappings_of(Call& call, Address address, size_t bytes) {
@@ -22,19 +22,26 @@ std::vector<Range*> mappings_of(Call& call, Address address, size_t bytes) {
     return found;
 }
 
-/// Bits of GPUs: those that a list names with a flag are set, or taken away.
-bool apply_access(Call& call, const Access& access, Range& range) {
+/// SUCCESS, or why the GPU cannot be put on the list.
+CuResult check_access(Call& call, const Access& access, const Range& range) {
     const Gpu* const gpu = call.driver.gpu(access.location.device);
-    const bool known = access.flags == 0 || access.flags == READ || access.flags == READ_WRITE;
+    const bool known =
+        access.flags == NO_ACCESS || access.flags == READ_ACCESS || access.flags == ALL_ACCESS;
     if (access.location.type != ON_DEVICE || gpu == nullptr || !known)
-        return false;
-    range.readers &= ~gpu->bit();
-    range.writers &= ~gpu->bit();
-    if (access.flags != 0)
-        range.readers |= gpu->bit();
-    if (access.flags == READ_WRITE)
-        range.writers |= gpu->bit();
-    return true;
+        return CuResult::INVALID_VALUE;
+    if (gpu != range.gpu && !call.driver.have_ways)
+        return CuResult::INVALID_DEVICE;
+    return gpu->is_lost() ? gpu->fault : CuResult::SUCCESS;
+}
+
+/// Bits of GPUs: those that a list names with a flag are set, or taken away.
+void apply_access(const Gpu& gpu, int flags, Range& range) {
+    range.readers &= ~gpu.bit();
+    range.writers &= ~gpu.bit();
+    if (flags != NO_ACCESS)
+        range.readers |= gpu.bit();
+    if (flags == ALL_ACCESS)
+        range.writers |= gpu.bit();
 }
 
 CuResult map_range(Call& call, Address address, size_t bytes, std::shared_ptr<Physical> physical) {
@@ -115,6 +122,7 @@ CuResult cuMemUnmap(Address address, size_t bytes) {
             (void)hide_at(range->alias, range->bytes);
             call.driver.memory.remove(*range, call.lock, call.driver.progress);
         }
+        call.driver.pins.revoke(call.driver.memory);
         return CuResult::SUCCESS;
     });
 }
@@ -124,10 +132,15 @@ CuResult cuMemSetAccess(Address address, size_t bytes, const Access* list, size_
         const auto mappings = mappings_of(call, address, bytes);
         if (mappings.empty() || list == nullptr || count == 0)
             return CuResult::INVALID_VALUE;
+        const std::span accesses(list, count);
+        for (const Range* const range : mappings)
+            for (const Access& access : accesses)
+                if (const CuResult refused = check_access(call, access, *range);
+                    refused != CuResult::SUCCESS)
+                    return refused;
         for (Range* const range : mappings)
-            for (size_t i = 0; i < count; ++i)
-                if (!apply_access(call, list[i], *range))
-                    return CuResult::INVALID_VALUE;
+            for (const Access& access : accesses)
+                apply_access(*call.driver.gpu(access.location.device), access.flags, *range);
         return CuResult::SUCCESS;
     });
 }

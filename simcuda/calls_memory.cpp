@@ -29,6 +29,25 @@ CuResult charge(Call& call, const void* out, size_t bytes, Range* range) {
     return CuResult::SUCCESS;
 }
 
+/// Memory that host code cannot touch, of the current GPU.
+CuResult take_from_heap(Call& call, Address* out, size_t bytes, Sort sort) {
+    Range range;
+    if (const CuResult failed = charge(call, out, bytes, &range); failed != CuResult::SUCCESS)
+        return failed;
+    Heap& heap = *call.gpu->heap;
+    const auto address = heap.take(rounded(bytes));
+    if (!address)
+        return CuResult::OUT_OF_MEMORY;
+    range.sort = sort;
+    range.part = HeapPart(heap, *address, rounded(bytes));
+    range.start = *address;
+    range.alias = heap.alias(*address);
+    if (sort == Sort::POOLED)
+        range.context = nullptr; // it is a pool's
+    *out = call.driver.memory.add(std::move(range)).start;
+    return CuResult::SUCCESS;
+}
+
 } // namespace
 
 extern "C" {
@@ -44,20 +63,14 @@ CuResult cuMemGetInfo_v2(size_t* free_bytes, size_t* total_bytes) {
 }
 
 CuResult cuMemAlloc_v2(Address* out, size_t bytes) {
+    return in_context([&](Call& call) { return take_from_heap(call, out, bytes, Sort::DEVICE); });
+}
+
+/// Of the GPU's default pool; it is there at once, earlier than the stream promises.
+CuResult cuMemAllocAsync(Address* out, size_t bytes, Stream stream) {
     return in_context([&](Call& call) {
-        Range range;
-        if (const CuResult failed = charge(call, out, bytes, &range); failed != CuResult::SUCCESS)
-            return failed;
-        Heap& heap = *call.gpu->heap;
-        const auto address = heap.take(rounded(bytes));
-        if (!address)
-            return CuResult::OUT_OF_MEMORY;
-        range.sort = Sort::DEVICE;
-        range.part = HeapPart(heap, *address, rounded(bytes));
-        range.start = *address;
-        range.alias = heap.alias(*address);
-        *out = call.driver.memory.add(std::move(range)).start;
-        return CuResult::SUCCESS;
+        return queue_of(call, stream) ? take_from_heap(call, out, bytes, Sort::POOLED)
+                                      : CuResult::INVALID_HANDLE;
     });
 }
 
@@ -85,7 +98,8 @@ CuResult cuMemFree_v2(Address address) {
         const auto find = [&] {
             Range* const range = memory.from(address);
             const bool ours =
-                range != nullptr && (range->sort == Sort::DEVICE || range->sort == Sort::MANAGED);
+                range != nullptr && (range->sort == Sort::DEVICE || range->sort == Sort::POOLED ||
+                                     range->sort == Sort::MANAGED);
             return ours ? range : nullptr;
         };
         Range* range = find();

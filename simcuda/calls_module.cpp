@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Modules of PTX, and launches of their kernels.
+#include <cstdio>
 #include <string>
 
 #include "call.h"
@@ -48,6 +49,15 @@ std::vector<std::vector<std::byte>> copied(const Kernel& kernel, void** paramete
     return all;
 }
 
+/// Compute capability that PTX is made for: 90 for sm_90. -1: it says none.
+int target_of(const std::string& text) {
+    int target = -1;
+    const size_t at = text.find(".target sm_");
+    if (at != std::string::npos)
+        (void)std::sscanf(text.c_str() + at, ".target sm_%d", &target);
+    return target;
+}
+
 } // namespace
 
 extern "C" {
@@ -59,6 +69,8 @@ CuResult cuModuleLoadData(Module* out, const void* image) {
         std::string text = static_cast<const char*>(image);
         if (text.find(".version") == std::string::npos || text.find(".target") == std::string::npos)
             return CuResult::INVALID_IMAGE;
+        if (target_of(text) > call.gpu->compute)
+            return CuResult::NO_BINARY_FOR_GPU;
         *out = call.driver.modules.add(std::make_shared<Image>(Image{*call.gpu, std::move(text)}));
         return CuResult::SUCCESS;
     });

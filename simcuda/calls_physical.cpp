@@ -8,12 +8,10 @@
 namespace nixl::simcuda {
 namespace {
 
-constexpr int PINNED = 1, FILE_DESCRIPTOR = 1;
-
 /// nullptr for memory that is not a GPU's, or of no GPU.
 Gpu* gpu_of(Call& call, const AllocationOptions* options) {
-    if (options == nullptr || options->type != PINNED || options->location.type != ON_DEVICE ||
-        (options->handle_types & ~FILE_DESCRIPTOR) != 0)
+    if (options == nullptr || options->type != PINNED_PHYSICAL ||
+        options->location.type != ON_DEVICE || (options->handle_types & ~FILE_DESCRIPTOR) != 0)
         return nullptr;
     return call.driver.gpu(options->location.device);
 }
@@ -46,8 +44,8 @@ CuResult cuMemCreate(Allocation* out, size_t bytes, const AllocationOptions* opt
         if (!file)
             return CuResult::OUT_OF_MEMORY;
         *out = call.driver.physical.add(std::make_shared<Physical>(
-            Physical{gpu, bytes, options->handle_types == FILE_DESCRIPTOR, std::move(*charge),
-                     std::move(*file)}));
+            Physical{gpu, bytes, options->handle_types == FILE_DESCRIPTOR,
+                     options->gpu_direct_rdma != 0, std::move(*charge), std::move(*file)}));
         return CuResult::SUCCESS;
     });
 }
@@ -55,6 +53,17 @@ CuResult cuMemCreate(Allocation* out, size_t bytes, const AllocationOptions* opt
 CuResult cuMemRelease(Allocation allocation) {
     return in_driver([&](Call& call) {
         return call.driver.physical.take(allocation) ? CuResult::SUCCESS : CuResult::INVALID_VALUE;
+    });
+}
+
+/// A handle more of what is mapped at an address.
+CuResult cuMemRetainAllocationHandle(Allocation* out, void* address) {
+    return in_driver([&](Call& call) {
+        const Range* const range = call.driver.memory.at(reinterpret_cast<uintptr_t>(address));
+        if (out == nullptr || range == nullptr || range->sort != Sort::MAPPED)
+            return CuResult::INVALID_VALUE;
+        *out = call.driver.physical.add(range->physical);
+        return CuResult::SUCCESS;
     });
 }
 

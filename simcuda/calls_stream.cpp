@@ -44,7 +44,9 @@ CuResult cuStreamDestroy_v2(Stream stream) {
 }
 
 CuResult cuStreamQuery(Stream stream) {
-    return on_stream(stream, [](Call&, Queue& queue) {
+    return on_stream(stream, [](Call& call, Queue& queue) {
+        if (const CuResult refused = forbidden_by_capture(call); refused != CuResult::SUCCESS)
+            return refused;
         const auto ends = ends_of(queue);
         const bool idle = std::all_of(ends.begin(), ends.end(),
                                       [](const Position& end) { return end.is_reached(); });

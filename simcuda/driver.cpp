@@ -2,7 +2,9 @@
 #include "driver.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
+#include <string_view>
 
 #include <unistd.h>
 
@@ -23,17 +25,31 @@ unsigned long long number_from(const char* variable) {
     return text != nullptr ? std::strtoull(text, nullptr, 10) : 0;
 }
 
+/// "8.6" is 86; that of an H100 where the variable is unset or no such number.
+int compute_from(const char* variable) {
+    const char* const text = std::getenv(variable);
+    int major = 0, minor = 0;
+    if (text == nullptr || std::sscanf(text, "%d.%d", &major, &minor) != 2)
+        return 90;
+    return major * 10 + minor;
+}
+
 void find_gpus(Driver& driver) {
     const int asked = devices_asked.load();
     const auto count =
         asked >= 0 ? static_cast<unsigned long long>(asked) : number_from("NIXL_SIM_GPUS");
     const size_t bytes = number_from("NIXL_SIM_GPU_BYTES");
+    if (const auto version = number_from("NIXL_SIM_DRIVER"); version != 0)
+        driver.version = static_cast<int>(version);
+    const char* const peers = std::getenv("NIXL_SIM_PEERS");
+    driver.have_ways = peers == nullptr || std::string_view(peers) != "0";
     const int limited = static_cast<int>(std::min<unsigned long long>(count, MOST_GPUS));
     for (const int index : visible_gpus(limited, std::getenv("CUDA_VISIBLE_DEVICES"))) {
         auto gpu = std::make_shared<Gpu>();
         gpu->ordinal = static_cast<int>(driver.gpus.size());
         gpu->index = index;
         gpu->total_bytes = bytes != 0 ? bytes : DEFAULT_BYTES;
+        gpu->compute = compute_from("NIXL_SIM_COMPUTE");
         driver.gpus.push_back(std::move(gpu));
     }
 }

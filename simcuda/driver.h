@@ -37,6 +37,12 @@ struct Symbol {
     unsigned shared_bytes = 48 << 10; ///< that a launch may ask for
 };
 
+/// A stream that takes what is put on it into a graph, and forbids threads what would disturb it.
+struct Capture {
+    std::shared_ptr<Queue> queue;
+    bool is_broken = false;
+};
+
 /// Addresses for mapping, and where the host reaches what is mapped there.
 struct Reservation {
     Pages forbidden, alias;
@@ -51,6 +57,9 @@ struct Driver {
     Pins pins;
     std::map<core::cuda::Address, Reservation> reservations;
     Faults faults;
+    bool have_ways = true;         ///< whether GPUs reach each other's memory; never changes
+    int version = 12080;           ///< of CUDA; never changes
+    std::vector<Capture> captures; // of streams into graphs, which come to nothing
 
     Handles<core::cuda::Context, Gpu> contexts;
     Handles<core::cuda::Stream, Queue> streams;

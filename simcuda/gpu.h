@@ -21,6 +21,7 @@ struct Gpu {
     int ordinal = 0;        ///< among the visible ones; never changes
     int index = 0;          ///< of the machine; never changes
     size_t total_bytes = 0; ///< never changes
+    int compute = 0;        ///< compute capability, 90 is 9.0; never changes
     size_t used_bytes = 0;
     std::optional<Heap> heap; ///< since the first context
 
@@ -30,6 +31,7 @@ struct Gpu {
     unsigned retained = 0;
     core::cuda::Context context = nullptr;      ///< while retained
     uint64_t peers = 0;                         ///< whose memory kernels may touch, by ordinal
+    uint64_t let_in = 0;                        ///< others that its pool is open to, by ordinal
     std::shared_ptr<Queue> default_queue;       ///< the legacy default stream, since its first use
     std::vector<std::shared_ptr<Queue>> queues; ///< all with a handle or with work
 

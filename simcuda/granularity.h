@@ -7,7 +7,6 @@
 namespace nixl::simcuda {
 
 constexpr size_t GRANULARITY = size_t{2} << 20; // bytes
-constexpr int ON_DEVICE = 1;                    // CUmemLocationType
 
 inline bool is_whole(size_t bytes) { return bytes != 0 && bytes % GRANULARITY == 0; }
 

@@ -12,13 +12,14 @@
 
 namespace nixl::simcuda {
 
-enum class Sort { DEVICE, MANAGED, HOST_ALLOCATED, HOST_REGISTERED, MAPPED };
+enum class Sort { DEVICE, POOLED, MANAGED, HOST_ALLOCATED, HOST_REGISTERED, MAPPED };
 
 /// Physical memory for mapping. Freed with the last of its handle and its mappings.
 struct Physical {
     Gpu* gpu = nullptr;
     size_t bytes = 0;
     bool exportable = false;
+    bool is_for_rdma = false; ///< devices may be let at it
     Charge charge;
     MemoryFile file;
 };
@@ -44,7 +45,13 @@ struct Range {
         return sort == Sort::HOST_ALLOCATED || sort == Sort::HOST_REGISTERED;
     }
     [[nodiscard]] bool is_device_only() const {
-        return sort == Sort::DEVICE || sort == Sort::MAPPED;
+        return sort == Sort::DEVICE || sort == Sort::POOLED || sort == Sort::MAPPED;
+    }
+    /// Whether it has a list of GPUs that may touch it, and this one is not on it.
+    [[nodiscard]] bool is_closed_to(const Gpu& other, bool writes) const {
+        if (sort == Sort::POOLED)
+            return gpu != &other && (gpu->let_in & other.bit()) == 0;
+        return sort == Sort::MAPPED && ((writes ? writers : readers) & other.bit()) == 0;
     }
 };
 

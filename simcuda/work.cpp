@@ -32,14 +32,9 @@ std::byte* Work::reach(Address address, size_t bytes, bool writes, Engine engine
 }
 
 bool Work::may_touch(const Range& range, bool writes, Engine engine) const {
-    switch (range.sort) {
-    case Sort::MAPPED:
-        return ((writes ? range.writers : range.readers) & gpu_.bit()) != 0;
-    case Sort::DEVICE:
+    if (range.sort == Sort::DEVICE)
         return engine == Engine::COPY || range.gpu == &gpu_ || (gpu_.peers & range.gpu->bit()) != 0;
-    default:
-        return true;
-    }
+    return !range.is_closed_to(gpu_, writes);
 }
 
 } // namespace nixl::simcuda

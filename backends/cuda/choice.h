@@ -65,10 +65,20 @@ struct Choice {
 /// The same for every part of a batch. Kernels are not chosen where they cannot reach the memory.
 Choice choose(const nixl_batch& batch, const EnginePolicy& policy) noexcept;
 
+/// Whether the memory of both ends is open to this GPU's copy engines.
+inline bool can_copy(const Gpu& gpu, const Piece& piece) noexcept {
+    return piece.source_region->is_open_to_copies(gpu) &&
+           piece.target_region->is_open_to_copies(gpu);
+}
+
 /// The GPU that moves the bytes; nullptr: there is none at either end. Copy engines write to the
-/// other GPU, since they are as fast either way.
+/// other GPU, since they are as fast either way, unless only the other's can reach both ends.
 inline Gpu* gpu_for(const Piece& piece, Engine engine, const EnginePolicy& policy) noexcept {
-    return gpu_of(piece, is_kernel(engine) && policy.at_target);
+    Gpu* const gpu = gpu_of(piece, is_kernel(engine) && policy.at_target);
+    if (is_kernel(engine) || gpu == nullptr || can_copy(*gpu, piece))
+        return gpu;
+    Gpu* const other = gpu_of(piece, true);
+    return can_copy(*other, piece) ? other : gpu;
 }
 
 } // namespace nixl::core::cuda

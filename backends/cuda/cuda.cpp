@@ -118,6 +118,7 @@ class Cuda {
             static_cast<uint32_t>(host_.number("cuda.sm_budget", policy_.sm_budget));
         gpus_ = std::make_unique<Gpus>(*driver.value());
         pinned_ = std::make_unique<PinnedRanges>(*gpus_);
+        openings_ = std::make_unique<Openings>(host_, *gpus_);
         windows_ = std::make_unique<Windows>(host_, choice_of(host_));
         return NIXL_OK;
     }
@@ -145,7 +146,9 @@ class Cuda {
         }
         if (const auto reader = made->gpu != nullptr ? Result<Gpu*>(made->gpu) : gpus_->any();
             reader.ok())
-            inspect(*reader.value(), made.get());
+            if (auto seen = inspect(*reader.value(), made.get()); !seen.ok())
+                return report(seen.error(), error);
+        openings_->add(made.get());
         if (desc.kind == NIXL_KIND_DEVICE)
             windows_->open(made.get());
         *out = std::move(made);
@@ -164,8 +167,11 @@ class Cuda {
                 readers.push_back(gpu.value());
         }
         // The accessing device is the target's; the source's is not known here.
-        if (!readers.empty() && !policy_.at_target)
+        if (!readers.empty() && !policy_.at_target) {
             readers = gpus_->all();
+            std::erase_if(readers,
+                          [](const Gpu* gpu) { return gpu->is_lost() || !gpu->kernels.any(); });
+        }
         auto made = Prepared::make({regions, region_count}, {blocks, block_count}, readers);
         if (!made)
             return report(made.error(), error);
@@ -205,13 +211,8 @@ class Cuda {
         auto gpu = gpus_->use(device);
         if (gpu && gpu.value()->why_no_kernels != CuResult::SUCCESS &&
             !gpu.value()->has_complained.exchange(true))
-            host_.log(
-                NIXL_LOG_WARN, __FILE__, __LINE__,
-                "GPU %d: its driver does not load %s (%s); scattered blocks %s", device,
-                gpu.value()->kernels.any() ? "the kernel of bulk copies" : "the copying kernels",
-                gpus_->driver().text_of(gpu.value()->why_no_kernels).c_str(),
-                gpu.value()->kernels.any() ? "go through the plain one"
-                                           : "go through the copy engines, some microseconds each");
+            host_.log(NIXL_LOG_WARN, __FILE__, __LINE__, "GPU %d: %s", device,
+                      gpu.value()->what_kernels_lack().c_str());
         return gpu;
     }
 
@@ -219,6 +220,7 @@ class Cuda {
     CostTable costs_ = BUILT_IN_COSTS;
     EnginePolicy policy_;
     std::unique_ptr<Gpus> gpus_;
+    std::unique_ptr<Openings> openings_;
     std::unique_ptr<Windows> windows_;
     std::unique_ptr<PinnedRanges> pinned_; // after gpus_, whose contexts it needs to its end
 };

@@ -9,7 +9,7 @@
 namespace nixl::core::cuda {
 namespace {
 
-constexpr int HOPPER = 9; // first compute capability with bulk copies
+constexpr int HOPPER = 90; // first compute capability with bulk copies
 
 int attribute(const Calls& call, DeviceAttribute which, Device device) noexcept {
     int value = 0;
@@ -28,6 +28,8 @@ CuResult GpuKernels::load(const CudaDriver& driver, Device device) {
     driver_ = &driver;
     const int processors = attribute(driver.call, DeviceAttribute::MULTIPROCESSOR_COUNT, device);
     multiprocessors_ = static_cast<uint32_t>(std::max(processors, 1));
+    compute_ = 10 * attribute(driver.call, DeviceAttribute::COMPUTE_CAPABILITY_MAJOR, device) +
+               attribute(driver.call, DeviceAttribute::COMPUTE_CAPABILITY_MINOR, device);
     const CuResult result =
         function(driver.call, GATHER_PLAIN_PTX, GATHER_PLAIN_NAME, &modules_[0], &plain_);
     return result == CuResult::SUCCESS ? load_bulk(device) : result;
@@ -43,7 +45,7 @@ void GpuKernels::unload() noexcept {
 CuResult GpuKernels::load_bulk(Device device) {
     const Calls& call = driver_->call;
     constexpr int SHARED = BulkShape::SHARED_BYTES, STATIC = BulkShape::STATIC_BYTES;
-    if (attribute(call, DeviceAttribute::COMPUTE_CAPABILITY_MAJOR, device) < HOPPER ||
+    if (compute_ < HOPPER ||
         attribute(call, DeviceAttribute::SHARED_MEMORY_PER_BLOCK_OPT_IN, device) < SHARED + STATIC)
         return CuResult::SUCCESS;
     Function loaded = nullptr;

@@ -26,6 +26,9 @@ class GpuKernels {
     [[nodiscard]] bool has_bulk() const noexcept { return bulk_ != nullptr; }
     /// Of the GPU.
     [[nodiscard]] uint32_t multiprocessors() const noexcept { return multiprocessors_; }
+    /// Its compute capability: 90 is 9.0. None of the kernels runs below OLDEST.
+    [[nodiscard]] int compute() const noexcept { return compute_; }
+    static constexpr int OLDEST = 70;
 
     /// `budget`: multiprocessors to use at most; 0: all. The list is read at the call, what it
     /// points to when the kernel runs.
@@ -41,6 +44,7 @@ class GpuKernels {
     Function plain_ = nullptr;
     Function bulk_ = nullptr;
     uint32_t multiprocessors_ = 1;
+    int compute_ = 0;
 };
 
 } // namespace nixl::core::cuda

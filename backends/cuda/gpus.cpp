@@ -2,6 +2,13 @@
 #include "gpus.h"
 
 namespace nixl::core::cuda {
+namespace {
+
+std::string version_text(int compute) {
+    return std::to_string(compute / 10) + "." + std::to_string(compute % 10);
+}
+
+} // namespace
 
 Gpu::~Gpu() {
     const CudaScope scope(driver, context); // which others of the process may keep
@@ -9,6 +16,18 @@ Gpu::~Gpu() {
     const MutexLock lock(mutex_);
     if (stream_ != nullptr)
         (void)driver.call.stream_destroy(stream_);
+}
+
+std::string Gpu::what_kernels_lack() const {
+    const std::string without =
+        "; scattered blocks go through the copy engines, some microseconds each";
+    if (kernels.compute() < GpuKernels::OLDEST)
+        return "compute capability " + version_text(kernels.compute()) + " is below " +
+               version_text(GpuKernels::OLDEST) + ", which the copying kernels need" + without;
+    const std::string why = " (" + driver.text_of(why_no_kernels) + ")";
+    return kernels.any() ? "its driver does not load the kernel of bulk copies" + why +
+                               "; scattered blocks go through the plain one"
+                         : "its driver does not load the copying kernels" + why + without;
 }
 
 CuResult Gpu::upload(Address target, const void* source, uint64_t bytes) {
@@ -78,6 +97,8 @@ void Gpus::enable_access(Gpu& from, const Gpu& to) const noexcept {
     if (call.device_can_access(&can, from.number, to.number) != CuResult::SUCCESS || can == 0)
         return;
     const CudaScope scope(driver(), from.context);
+    if (scope.result != CuResult::SUCCESS)
+        return;
     const CuResult enabled = call.peer_enable(to.context, 0);
     if (enabled == CuResult::SUCCESS || enabled == CuResult::PEER_ACCESS_ALREADY_ENABLED)
         from.let_into(to);

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "gpu_kernels.h"
@@ -28,6 +29,8 @@ struct Gpu {
     GpuKernels kernels;
     CuResult why_no_kernels = CuResult::SUCCESS;
     std::atomic<bool> has_complained{false}; ///< somebody has said so
+    /// For people: which kernels it does not load, why, and what that means.
+    [[nodiscard]] std::string what_kernels_lack() const;
 
     /// The result that ended it, once there was one: nothing more is asked of it then.
     std::atomic<int32_t> fault{0};

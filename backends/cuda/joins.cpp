@@ -48,6 +48,12 @@ void Joins::forget(uint64_t tag) noexcept {
 CuResult Joins::record(Join& join, Stream stream) noexcept {
     const Calls& call = driver_.call;
     Context owner = nullptr;
+    int is_capturing = 0;
+    if (const CuResult known = call.stream_is_capturing(stream, &is_capturing);
+        known != CuResult::SUCCESS)
+        return known;
+    if (is_capturing != 0) // the graph would get our stream, and nothing would move
+        return CuResult::CAPTURE_UNSUPPORTED;
     if (const CuResult known = call.stream_context(stream, &owner); known != CuResult::SUCCESS)
         return known;
     if (join.context != owner && join.context != nullptr) {

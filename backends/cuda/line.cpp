@@ -107,7 +107,10 @@ CuResult Line::state_of_oldest() const noexcept {
         return result;
     // Without an event to go by, it is over when the whole stream is. What cannot say that either
     // runs nothing more: the device is lost, or the program has reset the context.
-    result = call.stream_query(stream_);
+    if (!is_of_capture(result))
+        result = call.stream_query(stream_);
+    if (is_of_capture(result))
+        return CuResult::NOT_READY; // it may not be asked now
     if (result != CuResult::SUCCESS && result != CuResult::NOT_READY)
         gpu_.end(result);
     return result;

@@ -114,7 +114,8 @@ void Queue::copy_some(Line& line, Flight& flight, Submission& work) noexcept {
     const bool in_batches = work.choice.engine == Engine::BATCH && line.can_batch();
     const auto goes_on = [&] {
         return flight.element_count == 0 ||
-               (is_of_one_line(first, at.here()) && !goes_by_kernel(line, work));
+               (is_of_one_line(first, at.here()) && can_copy(line.gpu(), at.here()) &&
+                !goes_by_kernel(line, work));
     };
     while (flight.copies < Line::FLIGHT_COPIES && !at.done() && goes_on()) {
         uint64_t elements = 0;

@@ -23,13 +23,14 @@ const Window* window_of(const Piece& piece) noexcept {
 }
 
 /// A GPU that is lost takes writes as if it were there, and what is read of it is all ones.
-bool is_usable(const Region& region, const Calls& call, uint64_t occasion) noexcept {
-    if (region.gpu != nullptr && region.gpu->is_lost())
+/// `gpu`: of the other end, where the region is the host's.
+bool is_usable(const Region& region, const Gpu& gpu, uint64_t occasion) noexcept {
+    if (gpu.is_lost())
         return false;
-    CuResult state = region.check_alive(call, occasion);
-    if (state == CuResult::INVALID_CONTEXT && region.gpu != nullptr) { // this thread has none
-        const CudaScope scope(region.gpu->driver, region.gpu->context);
-        state = region.check_alive(call, occasion);
+    CuResult state = region.check_alive(gpu.driver.call, occasion);
+    if (state == CuResult::INVALID_CONTEXT) { // this thread has none
+        const CudaScope scope(gpu.driver, gpu.context);
+        state = region.check_alive(gpu.driver.call, occasion);
     }
     return state == CuResult::SUCCESS;
 }
@@ -73,12 +74,12 @@ bool goes_by_window(const nixl_batch& batch, const WindowPolicy& policy) noexcep
 bool move_by_window(const nixl_batch& batch, const WindowPolicy& policy, Gpus& gpus) noexcept {
     if (!goes_by_window(batch, policy))
         return false;
-    const Calls& call = gpus.driver().call;
     const uint64_t occasion = gpus.next_occasion();
     for (Elements at(batch); !at.done(); at.next()) {
         const Piece piece = at.here();
-        if (!is_usable(*piece.source_region, call, occasion) ||
-            !is_usable(*piece.target_region, call, occasion))
+        const Gpu& gpu = *gpu_of(piece, false); // with a window there is one
+        if (!is_usable(*piece.source_region, gpu, occasion) ||
+            !is_usable(*piece.target_region, gpu, occasion))
             return false;
     }
     for (Elements at(batch); !at.done(); at.next())

@@ -40,10 +40,11 @@ Windows::Windows(const sdk::Host& host, GpuChoice gpus)
 }
 
 void Windows::open(Region* region) {
-    // Memory of cuMemAlloc() alone: it goes as a whole, so that a look at its number says whether
-    // all of the window is still there. Of mappings, a part may go while the rest stays.
-    const bool can_be_asked = region->buffer_id != 0 && region->peers_reach;
-    if (policy_.is_off() || !can_be_asked || !region->kernels_reach)
+    // An allocation and a single mapping go as a whole, so that a look at the number says whether
+    // all of the window is still there. Of a row of mappings a part may go while the rest stays.
+    const bool goes_as_a_whole = region->sharing.sort == Sharing::Sort::PEERS ||
+                                 region->sharing.sort == Sharing::Sort::MAPPED;
+    if (policy_.is_off() || !goes_as_a_whole || region->marks.size() != 1 || !region->kernels_reach)
         return;
     const uint64_t pinned = GdrCopy::pinned_bytes(region->address, region->bytes);
     auto window = std::make_unique<Window>(budget_);

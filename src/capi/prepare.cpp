@@ -37,17 +37,25 @@ nixl_status create_whole(nixl_context context, nixl_buffer source, nixl_buffer t
 }
 
 /// In a loop per form: requests of many thousand rows are made between two steps of a model.
-std::vector<nixl_run> runs_of_rows(const uint64_t* row, uint64_t count, uint32_t columns) {
+std::vector<nixl_run> runs_of_short_rows(const uint64_t* row, uint64_t count, Singles* all) {
     std::vector<nixl_run> runs;
     runs.reserve(count);
-    const uint64_t* const end = row + count * columns;
-    if (columns == COLUMNS_SHORT)
-        for (; row != end; row += COLUMNS_SHORT)
-            runs.push_back({row[0], row[1], row[2], 0, 0, 1, 0, 0});
-    else
-        for (; row != end; row += COLUMNS_LONG)
-            runs.push_back({row[0], row[1], row[2], static_cast<int64_t>(row[3]),
-                            static_cast<int64_t>(row[4]), row[5], 0, 0});
+    Singles sum; // in registers
+    for (const uint64_t* const end = row + count * COLUMNS_SHORT; row != end;
+         row += COLUMNS_SHORT) {
+        runs.push_back({row[0], row[1], row[2], 0, 0, 1, 0, 0});
+        sum.add(row[0], row[1], row[2]);
+    }
+    *all = sum;
+    return runs;
+}
+
+std::vector<nixl_run> runs_of_long_rows(const uint64_t* row, uint64_t count) {
+    std::vector<nixl_run> runs;
+    runs.reserve(count);
+    for (const uint64_t* const end = row + count * COLUMNS_LONG; row != end; row += COLUMNS_LONG)
+        runs.push_back({row[0], row[1], row[2], static_cast<int64_t>(row[3]),
+                        static_cast<int64_t>(row[4]), row[5], 0, 0});
     return runs;
 }
 
@@ -123,7 +131,13 @@ nixl_status nixl_request_create_rows(nixl_context context, nixl_buffer source, n
                           "stride, target stride, count"));
     return guarded([&] {
         Transfers::RunsSpec spec;
-        spec.owned = runs_of_rows(rows, row_count, columns);
+        Singles singles;
+        if (columns == COLUMNS_SHORT) {
+            spec.owned = runs_of_short_rows(rows, row_count, &singles);
+            spec.singles = &singles;
+        } else {
+            spec.owned = runs_of_long_rows(rows, row_count);
+        }
         spec.sources = {&source, 1};
         spec.targets = {&target, 1};
         spec.runs = spec.owned;

@@ -26,7 +26,9 @@ constexpr std::string_view OTHERS_VARIABLES[] = {
     "NIXL_UCX_SGL_ENABLE", "NIXL_UCX_WARNING_*", "NIXL_UCX_EXPECTED_SONAME",
     "NIXL_DEBUG_LOGGING",  "NIXL_USE_MD_*",      "NIXL_NO_STUBS_FALLBACK",
     "NIXL_BACKEND_PARAMS", "NIXL_EP*",           "NIXL_DISABLE_CUDA_ADDR_WA",
-    "NIXL_TRACE_BACKENDS",
+    "NIXL_TRACE_BACKENDS", "NIXL_SEED_*",        "NIXL_SIM_GPU_BYTES",
+    "NIXL_SIM_FAULTS",     "NIXL_SIM_COMPUTE",   "NIXL_SIM_DRIVER",
+    "NIXL_SIM_PEERS",
 };
 
 bool is_others_variable(std::string_view name) {

@@ -28,8 +28,11 @@ constexpr SettingInfo TABLE[] = {
      "Folder of a UCX installation; its lib folder is searched before the system's."},
     {"enable_gdrcopy", CHOICE, "auto", "NIXL_ENABLE_GDRCOPY", "", "auto,true,false", 0, 0, OPEN,
      "Whether small copies to and from a GPU use mapped access; auto uses it where it is there, "
-     "true "
-     "warns where it is not."},
+     "true warns where it is not."},
+    {"shareable_gpu_memory", BOOL, "true", "NIXL_SHAREABLE_GPU_MEMORY", "", "", 0, 0, OPEN,
+     "Whether GPU memory of 2MB and more that the library allocates can be handed to other "
+     "processes as file descriptors (cuMemCreate); false is for programs that pass it on with "
+     "handles of CUDA IPC (cuMemAlloc)."},
     {"gds_device", TEXT, "", "NIXL_GDS_DEVICE", "", "", 0, 0, OPEN,
      "Default block device, file or mount point of storage operations that name none."},
     {"path_policy", CHOICE, "warn", "NIXL_PATH_POLICY", "", "allow,warn,require_direct", 0, 0, ANY,

@@ -132,6 +132,7 @@ TransferLimits Context::limits_from_settings() const {
 Result<void> Context::start(const Parts& parts) {
     TransferLimits limits;
     GpuChoice gpus;
+    bool shareable = true;
     uint64_t pool_bytes = 0;
     uint32_t worker_count = 0;
     std::string decorators, plugin_dir, wanted_backend, node_id, allocator, wanted_gdrcopy;
@@ -149,6 +150,7 @@ Result<void> Context::start(const Parts& parts) {
         use_log_level();
         warn_of_settings_without_effect(settings_);
         gpus = gpu_choice(settings_);
+        shareable = settings_.flag("shareable_gpu_memory");
         // A forked child goes on without the simulated GPUs that its parent has opened.
         if (settings_.text("enable_gpu") == "true" ||
             (gpus.enabled && gpus.simulated != 0 && !is_cuda_driver_inherited(gpus)))
@@ -170,7 +172,7 @@ Result<void> Context::start(const Parts& parts) {
     for (const auto& backend : registry_->backends())
         if (backend->wrong_setting())
             return *backend->wrong_setting();
-    gpus_ = std::make_unique<DeviceMemory>(gpus);
+    gpus_ = std::make_unique<DeviceMemory>(gpus, shareable);
     regions_ = std::make_unique<RegionTable>(*registry_, *gpus_);
     regions_->allocators().choose(allocator);
     pools_ = std::make_unique<Pools>(*regions_);

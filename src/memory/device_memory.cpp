@@ -87,9 +87,7 @@ Result<uintptr_t> DeviceMemory::allocate(uint64_t bytes, uint32_t kind, int32_t*
     cuda::Address address = 0;
     CuResult result = scope.result;
     if (result == CuResult::SUCCESS)
-        result = kind == NIXL_KIND_MANAGED
-                     ? driver.call.managed_alloc(&address, bytes, cuda::MANAGED_ATTACH_GLOBAL)
-                     : driver.call.memory_alloc(&address, bytes);
+        result = take(driver, bytes, kind, *device, &address);
     if (result == CuResult::OUT_OF_MEMORY)
         return out_of_memory(driver, bytes, *device);
     if (result == CuResult::SUCCESS) {
@@ -97,10 +95,51 @@ Result<uintptr_t> DeviceMemory::allocate(uint64_t bytes, uint32_t kind, int32_t*
             result = clear_now(driver, address, bytes);
         if (result == CuResult::SUCCESS)
             return static_cast<uintptr_t>(address);
-        (void)driver.call.memory_free(address);
+        give_back(driver, address);
     }
     return driver.error(result,
                         gpu_text(*device) + ": allocating " + std::to_string(bytes) + " bytes");
+}
+
+/// The GPU's context is current.
+CuResult DeviceMemory::take(const CudaDriver& driver, uint64_t bytes, uint32_t kind, int32_t device,
+                            cuda::Address* out) {
+    if (kind == NIXL_KIND_MANAGED)
+        return driver.call.managed_alloc(out, bytes, cuda::MANAGED_ATTACH_GLOBAL);
+    CudaMapping made;
+    CuResult result = CuResult::NOT_SUPPORTED;
+    if (shareable_ && bytes >= MAPPING_GRANULE && can_map(driver, device))
+        result = map_memory(driver, device, bytes, &made);
+    if (result != CuResult::SUCCESS && result != CuResult::OUT_OF_MEMORY)
+        return driver.call.memory_alloc(out, bytes); // containers may forbid the other
+    if (result != CuResult::SUCCESS)
+        return result;
+    *out = made.address;
+    try {
+        const MutexLock lock(mutex_);
+        mapped_.emplace(made.address, made);
+    } catch (...) {
+        unmap_memory(driver, made);
+        throw;
+    }
+    return result;
+}
+
+/// The GPU's context is current.
+void DeviceMemory::give_back(const CudaDriver& driver, cuda::Address address) noexcept {
+    CudaMapping mapping;
+    {
+        const MutexLock lock(mutex_);
+        if (const auto found = mapped_.find(address); found != mapped_.end()) {
+            mapping = found->second;
+            mapped_.erase(found);
+        }
+    }
+    if (mapping.address == 0) {
+        (void)driver.call.memory_free(address); // waits for the GPU
+        return;
+    }
+    unmap_memory(driver, mapping);
 }
 
 void DeviceMemory::free(uintptr_t address, int32_t device) noexcept {
@@ -112,7 +151,7 @@ void DeviceMemory::free(uintptr_t address, int32_t device) noexcept {
         return;
     const CudaDriver& driver = devices.value()->driver();
     const CudaScope scope(driver, context.value());
-    (void)driver.call.memory_free(address);
+    give_back(driver, address);
 }
 
 Result<void> DeviceMemory::clear(uintptr_t address, uint64_t bytes, int32_t device) {

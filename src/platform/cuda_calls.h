@@ -20,6 +20,7 @@ using Event = struct EventTag*;
 using Module = struct ModuleTag*;
 using Function = struct FunctionTag*;
 using Allocation = unsigned long long; // CUmemGenericAllocationHandle
+using Pool = struct PoolTag*;          // CUmemoryPool
 enum class CuResult : int;
 using StreamCallback = void (*)(Stream stream, CuResult status, void* argument);
 
@@ -61,6 +62,9 @@ enum class CuResult : int {
     NOT_PERMITTED = 800,
     NOT_SUPPORTED = 801,
     SYSTEM_DRIVER_MISMATCH = 803,
+    CAPTURE_UNSUPPORTED = 900, // and up to CAPTURE_LAST, what captures of streams forbid
+    CAPTURE_INVALIDATED = 901,
+    CAPTURE_LAST = 908,
     UNKNOWN = 999
 };
 
@@ -76,13 +80,14 @@ enum class DeviceAttribute : int {
     SHARED_MEMORY_PER_BLOCK_OPT_IN = 97,     // bytes
     HOST_REGISTER_SUPPORTED = 99,
     VIRTUAL_MEMORY_MANAGEMENT = 102,
-    POSIX_DESCRIPTOR_HANDLES = 103
+    POSIX_DESCRIPTOR_HANDLES = 103,
+    GPU_DIRECT_RDMA_OF_MAPPINGS = 110
 };
 
 /// CUpointer_attribute. What is written: CONTEXT a Context, MEMORY_TYPE a uint32_t, DEVICE_POINTER
 /// an Address, HOST_POINTER a void*, IS_MANAGED and IS_PLAIN_ALLOCATION a 32-bit boolean,
-/// DEVICE_ORDINAL an int, BUFFER_ID a uint64_t, RANGE_START an Address, RANGE_BYTES a size_t,
-/// ACCESS an int.
+/// DEVICE_ORDINAL an int, BUFFER_ID a uint64_t, RANGE_START and MAPPING_START an Address,
+/// RANGE_BYTES and MAPPING_BYTES a size_t, ACCESS an int, POOL a Pool.
 enum class PointerAttribute : int {
     CONTEXT = 1,
     MEMORY_TYPE = 2,
@@ -92,9 +97,13 @@ enum class PointerAttribute : int {
     IS_MANAGED = 8,
     DEVICE_ORDINAL = 9,
     IS_PLAIN_ALLOCATION = 10, ///< of cuMemAlloc(), which legacy IPC handles can be made of
-    RANGE_START = 11,
+    RANGE_START = 11,         ///< of a mapping: of the addresses that were reserved, mapped or not
     RANGE_BYTES = 12,
-    ACCESS = 16 ///< of the current context's GPU: 0 none, 1 read, 3 read and write
+    ACCESS = 16, ///< of the current context's GPU: 0 none, 1 read, 3 read and write; of a pool's
+                 ///< memory always 3
+    POOL = 17,   ///< that it was allocated from; nullptr: from none
+    MAPPING_BYTES = 18, ///< of the physical memory there
+    MAPPING_START = 19
 };
 
 /// CUmemorytype; 0 where the driver does not know the address.
@@ -109,7 +118,13 @@ enum : unsigned { EVENT_DISABLE_TIMING = 2 };
 enum : unsigned { HOST_PORTABLE = 1, HOST_DEVICE_MAP = 2, HOST_READ_ONLY = 8 };
 enum : unsigned { MANAGED_ATTACH_GLOBAL = 1 };
 
-/// CUmemLocation; type 1: a device.
+enum : int { ON_DEVICE = 1 };                                  // CUmemLocationType
+enum : int { NO_ACCESS = 0, READ_ACCESS = 1, ALL_ACCESS = 3 }; // CUmemAccess_flags
+enum : int { PINNED_PHYSICAL = 1 };                            // CUmemAllocationType
+enum : int { FILE_DESCRIPTOR = 1 };                            // CUmemAllocationHandleType
+enum : int { CAPTURE_RELAXED = 2 };                            // CUstreamCaptureMode
+
+/// CUmemLocation.
 struct Location {
     int type;
     int device;
@@ -117,8 +132,8 @@ struct Location {
 
 /// CUmemAllocationProp: physical memory for mapping.
 struct AllocationOptions {
-    int type;         ///< 1: pinned
-    int handle_types; ///< 1: exportable as a file descriptor
+    int type;
+    int handle_types; ///< what it can be exported as
     Location location;
     void* windows_only;
     unsigned char compression;
@@ -127,7 +142,7 @@ struct AllocationOptions {
     unsigned char reserved[4];
 };
 
-/// CUmemAccessDesc; flags 3: read and write.
+/// CUmemAccessDesc.
 struct Access {
     Location location;
     int flags;
@@ -170,6 +185,7 @@ static_assert(sizeof(AllocationOptions) == 32 && sizeof(Access) == 12 && sizeof(
     X(device_can_access, cuDeviceCanAccessPeer, (int* out, Device device, Device peer))            \
     X(context_retain, cuDevicePrimaryCtxRetain, (Context* out, Device device))                     \
     X(context_release, cuDevicePrimaryCtxRelease_v2, (Device device))                              \
+    X(context_state, cuDevicePrimaryCtxGetState, (Device device, unsigned* flags, int* is_active)) \
     X(context_push, cuCtxPushCurrent_v2, (Context context))                                        \
     X(context_pop, cuCtxPopCurrent_v2, (Context* out))                                             \
     X(context_current, cuCtxGetCurrent, (Context* out))                                            \
@@ -197,6 +213,8 @@ static_assert(sizeof(AllocationOptions) == 32 && sizeof(Access) == 12 && sizeof(
     X(copy_on_device, cuMemcpyDtoDAsync_v2, (Address target, Address source, size_t bytes,         \
                                              Stream stream))                                       \
     X(fill, cuMemsetD8Async, (Address target, unsigned char value, size_t bytes, Stream stream))   \
+    X(capture_mode, cuThreadExchangeStreamCaptureMode, (int* mode))                                \
+    X(stream_is_capturing, cuStreamIsCapturing, (Stream stream, int* out))                         \
     X(stream_create, cuStreamCreateWithPriority, (Stream* out, unsigned flags, int priority))      \
     X(stream_destroy, cuStreamDestroy_v2, (Stream stream))                                         \
     X(stream_query, cuStreamQuery, (Stream stream))                                                \
@@ -232,11 +250,19 @@ static_assert(sizeof(AllocationOptions) == 32 && sizeof(Access) == 12 && sizeof(
     X(map_access, cuMemSetAccess, (Address address, size_t bytes, const Access* list,              \
                                    size_t count))                                                  \
     X(map_export, cuMemExportToShareableHandle, (void* out, Allocation allocation, int type,       \
-                                                 unsigned long long flags))
+                                                 unsigned long long flags))                        \
+    X(map_retain, cuMemRetainAllocationHandle, (Allocation* out, void* address))                   \
+    X(pool_alloc, cuMemAllocAsync, (Address* out, size_t bytes, Stream stream))                    \
+    X(pool_access, cuMemPoolGetAccess, (int* out, Pool pool, const Location* location))            \
+    X(pool_let_in, cuMemPoolSetAccess, (Pool pool, const Access* list, size_t count))
 
 /// What older drivers lack: nullptr there. CUDA 12.8: *failed is the number of the copy that cannot
 /// be made, SIZE_MAX where it is none of them; the legacy default stream is refused.
+///
+/// Captures are begun and ended by tests alone; mode 0: no thread may make unsafe calls meanwhile.
 #define NIXL_CUDA_LATER_CALLS(X)                                                                   \
+    X(capture_begin, cuStreamBeginCapture_v2, (Stream stream, int mode))                           \
+    X(capture_end, cuStreamEndCapture, (Stream stream, void** graph))                              \
     X(copy_batch, cuMemcpyBatchAsync, (Address* targets, Address* sources, size_t* bytes,          \
                                        size_t count, CopyAttributes* attributes,                   \
                                        size_t* attribute_starts, size_t attribute_count,           \

@@ -167,7 +167,7 @@ Code code_from_cuda(CuResult result) noexcept {
     case CuResult::SYSTEM_DRIVER_MISMATCH:
         return Code::UNSUPPORTED;
     default:
-        return Code::IO_ERROR;
+        return is_of_capture(result) ? Code::UNSUPPORTED : Code::IO_ERROR;
     }
 }
 

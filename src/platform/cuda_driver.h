@@ -32,6 +32,11 @@ struct CudaDriver {
 /// Whether no further call on this device can succeed in this process.
 [[nodiscard]] bool is_device_lost(cuda::CuResult result) noexcept;
 
+/// Whether it is refused because streams are being captured into a graph just now.
+[[nodiscard]] constexpr bool is_of_capture(cuda::CuResult result) noexcept {
+    return result >= cuda::CuResult::CAPTURE_UNSUPPORTED && result <= cuda::CuResult::CAPTURE_LAST;
+}
+
 /// What the settings say of GPUs.
 struct GpuChoice {
     bool enabled = true;
@@ -51,16 +56,22 @@ Result<const CudaDriver*> cuda_driver(GpuChoice choice);
 /// /dev there; `visible` is CUDA_VISIBLE_DEVICES where that may be the reason, or nullptr.
 Error why_no_gpu(const std::string& root, const char* visible, const std::string& driver_says);
 
-/// The context of a device, current on this thread while the object lives.
+/// The context of a device, current on this thread while the object lives. Meanwhile its calls are
+/// none that a capture of streams into a graph, by whatever thread, forbids or fails by: they
+/// concern streams of the library's own.
 class CudaScope {
   public:
     CudaScope(const CudaDriver& driver, cuda::Context context) noexcept : driver_(driver) {
         result = driver_.call.context_push(context);
+        if (result == cuda::CuResult::SUCCESS)
+            (void)driver_.call.capture_mode(&capture_mode_);
     }
     ~CudaScope() {
         cuda::Context popped = nullptr;
-        if (result == cuda::CuResult::SUCCESS)
-            (void)driver_.call.context_pop(&popped);
+        if (result != cuda::CuResult::SUCCESS)
+            return;
+        (void)driver_.call.capture_mode(&capture_mode_);
+        (void)driver_.call.context_pop(&popped);
     }
     CudaScope(const CudaScope&) = delete;
     CudaScope& operator=(const CudaScope&) = delete;
@@ -69,6 +80,7 @@ class CudaScope {
 
   private:
     const CudaDriver& driver_;
+    int capture_mode_ = cuda::CAPTURE_RELAXED; ///< that of the thread, while the object lives
 };
 
 } // namespace nixl::core

@@ -288,7 +288,7 @@ Result<void> Transfers::set_runs(Request& request, RunsSpec&& spec) {
             many.push_back({uses[2 * i].region->bytes, uses[2 * i + 1].region->bytes});
         sizes = many;
     }
-    const RunCheck check = check_runs(spec.runs, sizes);
+    const RunCheck check = check_runs(spec.runs, sizes, spec.singles);
     if (check.code == Code::INVALID_ARGUMENT)
         return Error(check.code, "run " + std::to_string(check.bad_run) +
                                      ": bytes and count must be at least 1 and pair below " +

@@ -25,29 +25,26 @@ bool side_fits(uint64_t offset, uint64_t bytes, int64_t stride, uint64_t count,
     return checked_add(offset, span, &last) && in_range(last, bytes, limit);
 }
 
-/// The usual case, single elements of one pair that fit, without a branch each: what is wrong with
-/// one leaves a sign in a difference, or a bit. False: it is not that, or something is wrong.
-bool check_singles(std::span<const nixl_run> runs, const PairSizes& sizes,
-                   RunCheck* check) noexcept {
-    uint64_t signs = sizes.source_bytes | sizes.target_bytes, others = 0, bytes = 0, longest = 0;
+Singles singles_of(std::span<const nixl_run> runs) noexcept {
+    Singles all;
     for (const nixl_run& run : runs) {
-        const uint64_t source_room = sizes.source_bytes - run.bytes,
-                       target_room = sizes.target_bytes - run.bytes;
-        signs |= source_room | run.source_offset | (source_room - run.source_offset);
-        signs |= target_room | run.target_offset | (target_room - run.target_offset);
-        signs |= run.bytes | (run.bytes - 1);
-        others |= (run.count ^ 1) | run.pair;
-        longest = std::max(longest, run.bytes);
-        bytes += run.bytes;
+        all.add(run.source_offset, run.target_offset, run.bytes);
+        all.others |= (run.count ^ 1) | run.pair;
     }
+    return all;
+}
+
+/// False: it is not the usual case, or something is wrong.
+bool check_singles(const Singles& all, const PairSizes& sizes, RunCheck* check) noexcept {
     uint64_t most = 0; // no sum of so many can have wrapped
-    if (runs.empty() || signs >> 63 != 0 || others != 0 ||
-        !checked_mul(longest, static_cast<uint64_t>(runs.size()), &most))
+    if (all.count == 0 || all.signs >> 63 != 0 || all.others != 0 ||
+        all.source_end > sizes.source_bytes || all.target_end > sizes.target_bytes ||
+        !checked_mul(all.longest, all.count, &most))
         return false;
-    check->bytes = bytes;
-    check->longest = longest;
-    check->elements = runs.size();
-    check->shape = runs.size() == 1 ? RunShape::ONE : RunShape::FLAT;
+    check->bytes = all.bytes;
+    check->longest = all.longest;
+    check->elements = all.count;
+    check->shape = all.count == 1 ? RunShape::ONE : RunShape::FLAT;
     return true;
 }
 
@@ -81,9 +78,12 @@ RunPosition advance(const RunView& view, RunPosition from, uint64_t elements) no
     return from;
 }
 
-RunCheck check_runs(std::span<const nixl_run> runs, std::span<const PairSizes> pairs) noexcept {
+RunCheck check_runs(std::span<const nixl_run> runs, std::span<const PairSizes> pairs,
+                    const Singles* singles) noexcept {
     RunCheck check;
-    if (pairs.size() == 1 && check_singles(runs, pairs[0], &check))
+    const bool is_added_up = singles != nullptr && singles->count == runs.size();
+    if (pairs.size() == 1 &&
+        check_singles(is_added_up ? *singles : singles_of(runs), pairs[0], &check))
         return check;
     bool flat = true;
     for (uint64_t i = 0; i < runs.size(); ++i) {

@@ -4,6 +4,7 @@
 // cutting elements that are too long for a backend.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -66,14 +67,33 @@ struct RunCheck {
     RunShape shape = RunShape::ONE;
 };
 
+/// What single elements of the first pair come to, added up without a branch each: what is wrong
+/// with one leaves a sign, or a bit, or is the farthest. It tells that all fit, not which does not.
+struct Singles {
+    uint64_t signs = 0;  ///< bit 63: some number passes 2^63, or is a length of 0
+    uint64_t others = 0; ///< not 0: some run is not a single element, or of another pair
+    uint64_t source_end = 0, target_end = 0;
+    uint64_t longest = 0, bytes = 0, count = 0;
+
+    void add(uint64_t source_offset, uint64_t target_offset, uint64_t length) noexcept {
+        signs |= source_offset | target_offset | length | (length - 1);
+        source_end = std::max(source_end, source_offset + length);
+        target_end = std::max(target_end, target_offset + length);
+        longest = std::max(longest, length);
+        bytes += length;
+        ++count;
+    }
+};
+
 struct PairSizes {
     uint64_t source_bytes;
     uint64_t target_bytes;
 };
 
-/// Every run against the sizes of its pair. Nothing wraps, whatever the numbers are.
-[[nodiscard]] RunCheck check_runs(std::span<const nixl_run> runs,
-                                  std::span<const PairSizes> pairs) noexcept;
+/// Every run against the sizes of its pair. Nothing wraps, whatever the numbers are. `singles`: of
+/// these runs, where the caller has added them up.
+[[nodiscard]] RunCheck check_runs(std::span<const nixl_run> runs, std::span<const PairSizes> pairs,
+                                  const Singles* singles = nullptr) noexcept;
 
 /// Runs that split_long_elements() makes at most.
 inline constexpr uint64_t MAX_SPLIT_RUNS = 1u << 24;

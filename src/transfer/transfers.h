@@ -48,7 +48,8 @@ class Transfers {
     struct RunsSpec {
         std::span<const nixl_buffer> sources, targets;
         std::span<const nixl_run> runs;
-        std::vector<nixl_run> owned; ///< when not empty, `runs` is a view on it
+        std::vector<nixl_run> owned;      ///< when not empty, `runs` is a view on it
+        const Singles* singles = nullptr; ///< see check_runs()
         bool borrowed = false;
     };
     Result<Request*> create_runs(RunsSpec spec);

@@ -42,7 +42,7 @@ class Allocators(Case):
         return allocator, name
 
     def test_serves_host_buffers_and_gets_them_back(self):
-        """Proves: S-113 S-114 C-44"""
+        """Proves: S-070 S-113 S-114 C-44"""
         mine, _name = self.use()
         with nixl.Buffer.allocate_host(size=1000) as buffer:
             self.assertIn(buffer._address, mine.out)
@@ -71,7 +71,7 @@ class Allocators(Case):
         self.assertEqual(mine.out, {})
 
     def test_memory_goes_back_to_where_it_came_from(self):
-        """Proves: S-114"""
+        """Proves: S-070 S-114"""
         first, name = self.use()
         of_first = nixl.Buffer.allocate_host(size=100)
         second, _name = self.use()
@@ -224,7 +224,7 @@ class Allocators(Case):
         self.assertEqual((mine.out, mine.served), ({}, 8 * 59))
 
     def test_what_is_no_allocator(self):
-        """Proves: S-114"""
+        """Proves: S-070 S-114"""
         class Half(nixl.Allocator):
             def allocate(self, size):
                 return 0
@@ -242,8 +242,10 @@ class Allocators(Case):
         for name in ("", "default"):
             with self.assertRaises(nixl.InvalidArgumentError):
                 nixl.register_allocator(name, Counting())
-        with self.assertRaises(nixl.NotFoundError):
+        _mine, name = self.use()
+        with self.assertRaises(nixl.NotFoundError) as caught:
             nixl.configure(allocator="wrong")
+        self.assertIn(name, str(caught.exception))  # among those that there are
 
     def test_registering_opens_nothing(self):
         done = child("""

@@ -14,6 +14,28 @@ except ImportError:
     cupy = None
 
 
+# Tensors of one block and of several, as a program registers them.
+BETWEEN_TWO_GPUS = """
+import nixl, torch
+for megabytes in (1, 50, 300):
+    near = torch.arange(megabytes << 18, device="cuda:0", dtype=torch.int32)
+    far = torch.zeros_like(near, device="cuda:1")
+    for source, target in ((near, far), (far, near)):
+        target.zero_()
+        path = nixl.transfer(src=source, dst=target).path
+        assert str(path).split()[0] == "cuda", path
+        assert torch.equal(near.cpu(), far.cpu()), megabytes
+    far.zero_()
+    torch.cuda.synchronize(1)
+    every_other = [[start, start, 1024] for start in range(0, near.nbytes, 2048)]
+    prepared = nixl.prepare(near, far, every_other)
+    prepared.post().wait()
+    picked = slice(0, None, 2)
+    assert torch.equal(far.view(-1, 256)[picked].cpu(), near.view(-1, 256)[picked].cpu()), megabytes
+    assert "kernel" in prepared.path["legs"][0]["engine"], prepared.path["legs"]
+"""
+
+
 def torch_with_cuda():
     if not os.environ.get("NIXL_TEST_GPU") or not has_torch():
         return None
@@ -72,6 +94,28 @@ class Torch(Case):
         target = torch.zeros(1000, device="cuda:0")
         nixl.transfer(src=source, dst=target)
         self.assertTrue(torch.equal(target.cpu(), source.cpu()))
+
+    def test_other_allocators_of_torch(self):
+        """Memory that keeps a list of the GPUs that may touch it: mappings and a pool.
+
+        Proves: S-078
+        """
+        if torch.cuda.device_count() < 2:
+            self.skipTest("this machine has one GPU")
+        for allocator in ("expandable_segments:True", "backend:cudaMallocAsync"):
+            with self.subTest(allocator=allocator):
+                child(BETWEEN_TWO_GPUS, env={"PYTORCH_CUDA_ALLOC_CONF": allocator})
+
+    def test_allocated_memory_serves_torch_on_both_gpus(self):
+        """Proves: S-079"""
+        if torch.cuda.device_count() < 2:
+            self.skipTest("this machine has one GPU")
+        source = torch.randn(1 << 20, device="cuda:0")
+        gpu = nixl.Buffer.allocate_device(size=source.nbytes, device_id=1)
+        tensor = gpu.to_torch(dtype=torch.float32)
+        tensor.copy_(source)
+        self.assertTrue(torch.equal(tensor.cpu(), source.cpu()))
+        self.assertTrue(torch.equal(tensor.to("cuda:0"), source))
 
     def test_work_that_is_queued_is_waited_for(self):
         """Proves: S-078"""

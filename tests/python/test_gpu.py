@@ -35,7 +35,7 @@ class Gpu(unittest.TestCase):
 
     @needs_two
     def test_data_travels_over_both_gpus_and_back(self):
-        """Proves: S-073 S-076 S-077 S-085 C-15"""
+        """Proves: S-054 S-073 S-076 S-077 S-085 C-15"""
         lines = self.run_code("""
 nixl.initialize(enable_gpu=True)
 first = nixl.Buffer.allocate_device(size=len(data))
@@ -104,7 +104,7 @@ print(gpu.size, back.count(0))
 
     @needs_two
     def test_files_and_gpus(self):
-        """Proves: S-073 S-098"""
+        """Proves: S-073 S-098 S-099 C-25"""
         lines = self.run_code("""
 import tempfile
 gpu = nixl.Buffer.allocate_device(size=len(data))
@@ -119,6 +119,49 @@ nixl.transfer(src=other, dst=back)
 print(back == data)
 """)
         self.assertEqual(lines, ["True", "True"])
+
+    @needs_two
+    def test_blocks_and_gpus(self):
+        """Proves: S-101 S-239"""
+        lines = self.run_code("""
+import tempfile
+gpu = nixl.Buffer.allocate_device(size=1 << 20)
+other = nixl.Buffer.allocate_device(size=1 << 20, device_id=1)
+nixl.transfer(src=nixl.Buffer.from_host(data[:1 << 20]), dst=gpu)
+with tempfile.NamedTemporaryFile() as device:
+    device.truncate(4 << 20)
+    store = nixl.BlockBackend(device.name, block_size=1 << 20)
+    store.write_block(block_id=2, data=gpu)
+    print(store.read_block(2) == data[:1 << 20], store.read_block(1) == bytes(1 << 20))
+    store.read_block(2, into=other)
+nixl.transfer(src=other, dst=back)
+print(back[:1 << 20] == data[:1 << 20])
+""")
+        self.assertEqual(lines, ["True True", "True"])
+
+    @simulated_alone
+    def test_older_gpus_say_what_they_cannot_do(self):
+        """Proves: S-232"""
+        for compute, engine, warnings in (("6.1", "copy engine", 1),
+                                          ("8.6", "gather kernel (loads and stores)", 0),
+                                          ("9.0", "gather kernel (bulk copies)", 0)):
+            with self.subTest(compute=compute):
+                done = child(PROLOGUE + """
+rows = [[row * 8192, row * 4096, 4096] for row in range(500)]
+first, second = (nixl.Buffer.allocate_device(size=4 << 20) for _ in range(2))
+nixl.transfer(src=data, dst=first)
+for _ in range(2):
+    prepared = nixl.prepare(first, second, rows)
+    prepared.post().wait()
+back = bytearray(second.size)
+nixl.transfer(src=second, dst=back)
+print(all(back[at:at + 4096] == data[2 * at:2 * at + 4096] for at in range(0, 300 * 4096, 4096)))
+print(prepared.path["legs"][0]["engine"])
+""", env=dict(GPUS, NIXL_SIM_COMPUTE=compute))
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertEqual(done.stdout.splitlines(), ["True", engine])
+                self.assertEqual(done.stderr.count("compute capability 6.1 is below 7.0"), warnings,
+                                 done.stderr)
 
     @simulated_alone
     def test_memory_figures_follow_what_is_allocated_and_freed(self):
@@ -171,32 +214,25 @@ data += b"x"  # nothing holds it any more
                          ["True"] + ["cuda cuda"] * 4 + ["True 0"])
         self.assertEqual(done.stderr.count("page-locked for transfers"), 1, done.stderr)
 
-    @simulated_alone
     def test_gpu_that_is_not_there(self):
         """Proves: S-063 S-076"""
         lines = self.run_code("""
-for wrong in (-1, 1 << 31):
+def refused(make, *arguments, **keywords):
+    try:
+        make(*arguments, **keywords)
+    except Exception as error:
+        return error
+count = nixl.get_device_count()
+for wrong in (-1, 1 << 31, "cuda:0", 1.5, True):
     for make in (nixl.Buffer.allocate_device, nixl.MemoryPool):
-        try:
-            make(size=1000, device_id=wrong)
-        except nixl.NotFoundError:
-            pass
-for wrong in ("cuda:0", 1.5, True):
-    try:
-        nixl.Buffer.allocate_device(size=1, device_id=wrong)
-    except TypeError:
-        pass
-for ask in (lambda: nixl.Buffer.allocate_device(size=1, device_id=2),
-            lambda: nixl.get_free_memory(device_id=2)):
-    try:
-        ask()
-    except nixl.NIXLError as error:
-        print(error)
+        print(type(refused(make, size=1000, device_id=wrong)).__name__)
+print(refused(nixl.Buffer.allocate_device, size=1, device_id=count))
+print(refused(nixl.get_free_memory, device_id=count))
 """)
-        self.assertEqual(len(lines), 2)
-        for line in lines:
-            self.assertIn("GPU 2", line)
-            self.assertIn("sees 2", line)
+        self.assertEqual(lines[:10], ["NotFoundError"] * 4 + ["TypeError"] * 6)
+        for line in lines[10:]:
+            self.assertIn("GPU %d" % COUNT, line)
+            self.assertIn("sees %d" % COUNT, line)
 
     @needs_two
     def test_visible_devices_are_honoured(self):

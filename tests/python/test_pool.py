@@ -129,7 +129,7 @@ class Pool(Case):
                 pool.allocate(**wrong)
 
     def test_default_size_is_the_setting(self):
-        """Proves: S-106"""
+        """Proves: S-106 S-033"""
         nixl.initialize(pool_size="2MB")
         self.assertEqual(nixl.MemoryPool(memory_type="host").size, 2 << 20)
 

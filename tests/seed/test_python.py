@@ -19,7 +19,7 @@ print("equal" if back == data else "DIFFERENT")
 
 class Programs(Case):
     def test_basic_memory_transfer(self):
-        """Proves: S-073 S-076 S-085 S-086"""
+        """Proves: S-073 S-076 S-085 S-086 S-238"""
         text = self.run_python(block("Basic Memory Transfer", "python"))
         self.assertEqual(text, "Transfer completed: 0.00 GB\n")
 

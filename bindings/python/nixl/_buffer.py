@@ -151,6 +151,11 @@ class Buffer:
     def allocate_device(cls, size=None, device_id=None):
         """Zeroed memory of a GPU.
 
+        From 2 MiB on it can be handed to other processes as a file descriptor, unless the setting
+        ``shareable_gpu_memory`` is off. It is open to the GPUs that work in this process by then,
+        and to those that transfers bring in; a program whose own kernels reach it from yet another
+        GPU touches that one before.
+
         Args:
             size: Bytes; by default the setting ``buffer_size``.
             device_id: Which GPU; by default the first.

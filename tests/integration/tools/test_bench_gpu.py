@@ -20,6 +20,7 @@ class Gpus(ProgramTest):
         return value
 
     def test_from_gpu_to_gpu(self):
+        """Proves: S-181 S-182 C-15"""
         value = self.measured("--mode", "p2p", "--src-type", "gpu", "--src-device", "0",
                               "--dst-type", "gpu", "--dst-device", "1", "--size", "1MB")
         self.assertEqual(value["path"]["legs"][0]["engine"], "copy engine")
@@ -81,7 +82,36 @@ class Gpus(ProgramTest):
                 self.assertEqual(self.bench("--compare", wrong, "--size", "1MB", **GPUS).code, code)
         self.assertEqual(self.bench("--sm-budget", "few", "--size", "1MB", **GPUS).code, 2)
 
+    def test_without_ends_it_goes_from_pinned_memory_to_the_first_gpu(self):
+        """Proves: C-33"""
+        done = self.bench("--mode", "p2p", "--size", "1MB", "--iterations", "3", **GPUS)
+        self.assert_runs(done)
+        self.assertRegex(
+            done.out, r"(?m)^Ends: cpu.* -> gpu:0.* \(no ends given; the machine has a GPU")
+
+    def test_gpu_that_is_not_there_is_named_with_how_many_there_are(self):
+        """Proves: S-182"""
+        done = self.bench("--src-type", "gpu", "--src-device", "5", "--dst-type", "cpu", "--size",
+                          "1MB", **GPUS)
+        self.assertEqual(done.code, 1)
+        self.assertIn("GPU 5", done.err)
+        self.assertRegex(done.err, r"\b2\b")
+
+    def test_one_gpu_at_both_ends(self):
+        """Proves: S-182"""
+        self.measured("--src-type", "gpu", "--src-device", "1", "--dst-type", "gpu",
+                      "--dst-device", "1", "--size", "1MB")
+
+    def test_simulated_paths_are_shown_beside_their_limit_and_not_rated(self):
+        """Proves: C-36 C-37"""
+        done = self.bench("--src-type", "cpu-pinned", "--dst-type", "gpu", "--size", "1MB",
+                          "--iterations", "3", **GPUS)
+        self.assert_runs(done)
+        self.assertRegex(done.out, r"(?m)^Raw baseline: .*the driver's copy")
+        self.assertRegex(done.out, r"(?m)^Rating: none \(.*simulated")
+
     def test_to_and_from_memory_and_files(self):
+        """Proves: S-181"""
         for ends in (("cpu-pinned", "gpu"), ("gpu", "cpu-pageable"), ("file", "gpu"),
                      ("gpu", "file")):
             with self.subTest(ends=ends):

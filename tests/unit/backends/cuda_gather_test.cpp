@@ -5,7 +5,7 @@
 #include <numeric>
 #include <random>
 
-#include "tests/unit/backends/cuda_rig.h"
+#include "tests/unit/backends/cuda_gather_rig.h"
 
 namespace nixl::test::host_queues {
 namespace {
@@ -23,53 +23,6 @@ std::vector<uint32_t> shuffled(uint32_t count, uint32_t seed) {
     std::shuffle(order.begin(), order.end(), std::mt19937(seed));
     return order;
 }
-
-class CudaGather : public CudaBackend {
-  protected:
-    static bool has_batches() { return test_driver().call.copy_batch != nullptr; }
-    std::string engine(const nixl_batch& batch) { return table.engine_of(instance, &batch); }
-
-    /// Submits all of it as room comes, until every element is over; how each ended.
-    std::vector<nixl_status> moved(nixl_batch batch) {
-        std::vector<nixl_status> ended(batch.element_count, NIXL_IN_PROGRESS);
-        uint64_t left = batch.element_count;
-        const uint64_t count = batch.element_count;
-        const auto end = std::chrono::steady_clock::now() + PATIENCE;
-        while (left != 0 && std::chrono::steady_clock::now() < end) {
-            if (batch.element_count != 0)
-                advance(&batch, table.submit(queue, &batch));
-            nixl_completion entries[16];
-            const uint32_t found = table.poll(queue, entries, 16);
-            for (uint32_t i = 0; i < found; ++i)
-                for (uint64_t k = 0; k < entries[i].element_count; ++k) {
-                    EXPECT_EQ(ended.at(entries[i].first_element + k), NIXL_IN_PROGRESS) << "twice";
-                    ended.at(entries[i].first_element + k) = entries[i].status;
-                    --left;
-                }
-        }
-        EXPECT_EQ(left, 0u) << "of " << count;
-        return ended;
-    }
-    static void advance(nixl_batch* batch, uint64_t accepted) {
-        if (batch->runs == nullptr) {
-            batch->first_element += accepted;
-        } else {
-            sdk::OpCursor at(*batch);
-            at.skip(accepted);
-            if (!at.done())
-                at.store_position(batch, batch->runs);
-        }
-        batch->element_count -= accepted;
-    }
-
-    void* prepare(const nixl_region& region, const std::vector<nixl_block>& blocks, int device) {
-        void* prepared = nullptr;
-        EXPECT_EQ(table.prepare(instance, &region, 1, blocks.data(), blocks.size(), device,
-                                &prepared, nullptr),
-                  NIXL_OK);
-        return prepared;
-    }
-};
 
 /// Memory of one kind, with a copy in the host's.
 struct Side {
@@ -271,6 +224,37 @@ TEST_F(CudaGather, FreedMemory_isRefusedBeforeAKernelSeesIt) {
         ASSERT_EQ(status, NIXL_OK) << "the GPU is lost";
 }
 
+TEST_F(CudaGather, FreedMemoryUnderPreparedLists_isRefusedAtEitherEnd) {
+    constexpr uint32_t COUNT = 500;
+    const GpuMemory keeps(BYTES, NIXL_KIND_DEVICE, 0);
+    std::vector<nixl_block> blocks; // in no progression
+    for (const uint32_t place : shuffled(COUNT, 11))
+        blocks.push_back({place * 1024u, 256, 0, 1, 0, 0});
+    const auto picks = shuffled(COUNT, 12);
+    for (const bool is_source : {true, false}) {
+        auto freed = std::make_unique<GpuMemory>(BYTES, NIXL_KIND_DEVICE, 0);
+        void *const gone = prepare(on_gpu(*freed, BYTES), blocks, 0), *const there = prepare(
+                                                                          on_gpu(keeps, BYTES),
+                                                                          blocks, 0);
+        freed.reset();
+        for (const bool by_index : {false, true}) {
+            nixl_batch batch = batch_of({});
+            batch.runs = nullptr;
+            batch.element_count = COUNT;
+            batch.prepared_source = is_source ? gone : there;
+            batch.prepared_target = is_source ? there : gone;
+            batch.source_indices = batch.target_indices = by_index ? picks.data() : nullptr;
+            for (const nixl_status status : moved(batch))
+                ASSERT_EQ(status, NIXL_INVALID_ARGUMENT) << is_source << by_index;
+        }
+        table.unprepare(instance, gone);
+        table.unprepare(instance, there);
+    }
+    const Bytes content = random_bytes(BYTES, 13);
+    ASSERT_EQ(copy(pinned(content, 0, BYTES), on_gpu(keeps, BYTES), BYTES), NIXL_OK)
+        << "the GPU is lost";
+}
+
 // The real driver would take the freed address for the host's, and crash.
 TEST_F(CudaGather, BatchWithAnElementThatCannotBeCopied_failsAndOthersGoOn) {
     open({{"cuda.engine", "batch"}});
@@ -299,81 +283,6 @@ TEST_F(CudaGather, BatchWithAnElementThatCannotBeCopied_failsAndOthersGoOn) {
                             content.begin() + static_cast<long>(i * 1024 + 256)))
                 << i;
         }
-}
-
-/// Physical memory of one GPU, mapped for one GPU alone: the same, or the reader.
-class MappedForOne {
-  public:
-    MappedForOne(int device, uint64_t bytes, int reader = -1)
-        : scope_(test_driver(), retain(device)) {
-        core::cuda::AllocationOptions options{};
-        options.type = 1;
-        options.location = {1, device};
-        size_t granularity = 0;
-        const auto& call = test_driver().call;
-        expect(call.map_granularity(&granularity, &options, 0));
-        bytes_ = (bytes + granularity - 1) / granularity * granularity;
-        expect(call.map_reserve(&address_, bytes_, 0, 0, 0));
-        expect(call.map_create(&physical_, bytes_, &options, 0));
-        expect(call.map(address_, bytes_, 0, physical_, 0));
-        const core::cuda::Access access{{1, reader < 0 ? device : reader}, 3};
-        expect(call.map_access(address_, bytes_, &access, 1));
-    }
-    ~MappedForOne() {
-        const auto& call = test_driver().call;
-        expect(call.unmap(address_, bytes_));
-        expect(call.map_release(physical_));
-        expect(call.map_release_range(address_, bytes_));
-    }
-    MappedForOne(const MappedForOne&) = delete;
-    MappedForOne& operator=(const MappedForOne&) = delete;
-    [[nodiscard]] uintptr_t address() const { return static_cast<uintptr_t>(address_); }
-
-  private:
-    static Context retain(int device) {
-        Context context = nullptr;
-        expect(test_driver().call.context_retain(&context, device));
-        return context;
-    }
-    static void expect(CuResult result) { EXPECT_EQ(result, CuResult::SUCCESS); }
-
-    const CudaScope scope_;
-    uint64_t bytes_ = 0;
-    Address address_ = 0;
-    core::cuda::Allocation physical_ = 0;
-};
-
-TEST_F(CudaGather, MemoryThatTheOtherGpuMayNotTouch_isLeftToCopyEngines) {
-    if (test_driver().devices < 2)
-        GTEST_SKIP() << "needs two GPUs";
-    const MappedForOne mapped(0, BYTES);
-    const GpuMemory near(BYTES, NIXL_KIND_DEVICE, 0), far(BYTES, NIXL_KIND_DEVICE, 1);
-    nixl_region source{};
-    ASSERT_EQ(attach(NIXL_KIND_DEVICE, mapped.address(), BYTES, 0, &source), NIXL_OK) << why;
-    std::vector<nixl_run> runs;
-    for (uint64_t i = 0; i < 100; ++i)
-        runs.push_back(single(i * 1024, i * 1024, 256));
-    pair = {source, on_gpu(far, BYTES)};
-    EXPECT_EQ(engine(batch_of(runs)), "copy engine");
-    for (const nixl_status status : moved(batch_of(runs)))
-        ASSERT_EQ(status, NIXL_OK);
-    pair = {source, on_gpu(near, BYTES)};
-    EXPECT_NE(engine(batch_of(runs)), "copy engine");
-    for (const nixl_status status : moved(batch_of(runs)))
-        ASSERT_EQ(status, NIXL_OK);
-}
-
-// Access for GPU 1 alone: GPU 0's own kernels may not touch what lies on it.
-TEST_F(CudaGather, MappingThatIsClosedToItsOwnGpu_isLeftToCopyEngines) {
-    if (test_driver().devices < 2)
-        GTEST_SKIP() << "needs two GPUs";
-    const MappedForOne mapped(0, BYTES, 1);
-    const GpuMemory near(BYTES, NIXL_KIND_DEVICE, 0);
-    nixl_region source{};
-    ASSERT_EQ(attach(NIXL_KIND_DEVICE, mapped.address(), BYTES, 0, &source), NIXL_OK) << why;
-    pair = {source, on_gpu(near, BYTES)};
-    const std::vector<nixl_run> runs = {strided(0, 0, 64, 128, 128, 5000)};
-    EXPECT_EQ(engine(batch_of(runs)), "copy engine");
 }
 
 // Blocks that no table holds.

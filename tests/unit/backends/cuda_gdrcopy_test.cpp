@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 
 #include "platform/gdrcopy.h"
+#include "tests/support/mapped_row.h"
 #include "tests/unit/backends/cuda_rig.h"
 
 namespace nixl::test::host_queues {
@@ -229,6 +230,26 @@ TEST_F(CudaGdrCopy, MemoryThatCannotBePinned_goesByTheCopyEngine) {
     EXPECT_EQ(copy(source, without, 64), NIXL_OK);
     EXPECT_EQ(memory.read(0, 64), Bytes(content.begin(), content.begin() + 64));
     EXPECT_TRUE(moves(source, with, {single(0, 0, 64)}));
+}
+
+// A mapping goes as a whole; of a row of them, a part may go while the rest is asked for.
+TEST_F(CudaGdrCopy, SingleMapping_hasAWindowAndARowOfThemHasNone) {
+    MappedRow one(0, 1);
+    const MappedRow row(0, 2);
+    const Bytes content = random_bytes(BYTES, 14);
+    const nixl_region source = pinned(content, 0, BYTES);
+    nixl_region single_mapping{}, several{};
+    ASSERT_EQ(attach(NIXL_KIND_DEVICE, one.address(), MappedRow::PART, 0, &single_mapping),
+              NIXL_OK);
+    ASSERT_EQ(attach(NIXL_KIND_DEVICE, row.address(), 2 * MappedRow::PART, 0, &several), NIXL_OK);
+    EXPECT_TRUE(moves(source, single_mapping, {single(0, 100, 64)}));
+    EXPECT_TRUE(std::equal(content.begin(), content.begin() + 64, one.read().begin() + 100));
+    EXPECT_FALSE(moves(source, several, {single(0, 0, 64)}));
+    one.unmap(0);
+    pair = {source, single_mapping};
+    const std::vector<nixl_run> runs = {single(0, 100, 64)};
+    const nixl_batch batch = batch_of(runs);
+    EXPECT_NE(table.move_now(queue, &batch), NIXL_OK) << "it is gone";
 }
 
 TEST_F(CudaGdrCopy, PinnedMemory_isLimitedAndComesBack) {

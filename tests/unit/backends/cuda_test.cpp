@@ -200,6 +200,24 @@ TEST_F(CudaBackend, LostGpu_endsEverythingOnItAndWakesWhoSleeps) {
     EXPECT_EQ(finished(), NIXL_IO_ERROR);
 
     EXPECT_EQ(copy(source, target, BYTES), NIXL_IO_ERROR) << "at once, and for good";
+    // All that is offered, of any form, and by other queues.
+    pair = {source, target};
+    std::vector<nixl_run> runs = {strided(0, 0, 64, 128, 128, 1000)};
+    for (uint64_t i = 0; i < 100; ++i)
+        runs.push_back(single(i * 512, i * 512 + 64, 32));
+    void* other_queue = nullptr;
+    ASSERT_EQ(table.queue_open(instance, 1, this, &other_queue, nullptr), NIXL_OK);
+    for (void* const through : {queue, other_queue}) {
+        nixl_batch batch = batch_of(runs);
+        EXPECT_EQ(table.submit(through, &batch), 1100u);
+        for (uint64_t left = 1100; left != 0;) {
+            nixl_completion entry{};
+            ASSERT_EQ(table.poll(through, &entry, 1), 1u) << left;
+            EXPECT_EQ(entry.status, NIXL_IO_ERROR);
+            left -= entry.element_count;
+        }
+    }
+    table.queue_close(other_queue);
     ASSERT_EQ(set_faults(""), 0);
     EXPECT_EQ(copy(source, on_gpu(other, BYTES), BYTES), NIXL_OK) << "other GPUs go on";
     EXPECT_EQ(other.read(0, BYTES), content);

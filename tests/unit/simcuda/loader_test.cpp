@@ -21,6 +21,7 @@ std::string name_of(const Rig& rig, int device) {
     return name;
 }
 
+// Proves: S-014
 TEST(SimulatedDriver, IsLoaded_andOffersWhatWasAskedFor) {
     on_gpus([](Rig& rig) {
         EXPECT_EQ(rig.driver.devices, 2u);

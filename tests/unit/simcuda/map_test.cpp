@@ -31,8 +31,8 @@ struct Mapping {
         return rig.call.map_access(start, bytes, &access, 1);
     }
     CuResult fill(Stream stream, size_t bytes = PART) {
-        EXPECT_EQ(rig.call.fill(start, 'v', bytes, stream), CuResult::SUCCESS);
-        return rig.call.stream_synchronize(stream);
+        const CuResult refused = rig.call.fill(start, 'v', bytes, stream);
+        return refused != CuResult::SUCCESS ? refused : rig.call.stream_synchronize(stream);
     }
 
     const Rig& rig;
@@ -50,20 +50,36 @@ TEST(SimulatedMapping, WithAccess_isMemory) {
     });
 }
 
-TEST(SimulatedMapping, WithoutAccess_faults) {
+TEST(SimulatedMapping, WithoutAccess_refusesCopiesAndEndsKernels) {
     on_gpus([](Rig& rig) {
         Mapping mapping(rig);
+        const Stream stream = rig.stream();
         EXPECT_EQ(mapping.grant(1, 3), CuResult::SUCCESS);
-        EXPECT_EQ(mapping.fill(rig.stream()), CuResult::ILLEGAL_ADDRESS);
+        EXPECT_EQ(mapping.fill(stream), CuResult::INVALID_VALUE);
+        EXPECT_EQ(rig.call.copy(rig.device_bytes(8), mapping.start, 8, stream),
+                  CuResult::INVALID_VALUE);
+        EXPECT_EQ(rig.launch_fill(rig.fill_words(), mapping.start, 1, 1, stream),
+                  CuResult::SUCCESS);
+        EXPECT_EQ(rig.call.stream_synchronize(stream), CuResult::ILLEGAL_ADDRESS);
     });
 }
 
-TEST(SimulatedMapping, ReadOnly_faultsWhenWritten) {
+TEST(SimulatedMapping, GpusWithoutAWay_areNotLetIn) {
+    on_gpus({{"NIXL_SIM_PEERS", "0"}}, [](Rig& rig) {
+        Mapping mapping(rig);
+        EXPECT_EQ(mapping.grant(0, 3), CuResult::SUCCESS);
+        EXPECT_EQ(mapping.grant(1, 3), CuResult::INVALID_DEVICE);
+        EXPECT_EQ(rig.call.peer_enable(rig.contexts[1], 0), CuResult::PEER_ACCESS_UNSUPPORTED);
+        EXPECT_EQ(mapping.fill(rig.stream()), CuResult::SUCCESS);
+    });
+}
+
+TEST(SimulatedMapping, ReadOnly_isNotWritten) {
     on_gpus([](Rig& rig) {
         Mapping mapping(rig);
         EXPECT_EQ(mapping.grant(0, 1), CuResult::SUCCESS);
         EXPECT_EQ(rig.read(mapping.start, 1), std::string(1, '\0'));
-        EXPECT_EQ(mapping.fill(rig.stream()), CuResult::ILLEGAL_ADDRESS);
+        EXPECT_EQ(mapping.fill(rig.stream()), CuResult::INVALID_VALUE);
     });
 }
 
@@ -151,25 +167,49 @@ TEST(SimulatedMapping, ExportedDescriptor_holdsTheSameBytes) {
     });
 }
 
+TEST(SimulatedMapping, Handle_canBeHadAgainFromTheAddress) {
+    on_gpus([](Rig& rig) {
+        const Mapping mapping(rig);
+        EXPECT_EQ(rig.call.map_release(mapping.allocation), CuResult::SUCCESS);
+        Allocation again = 0;
+        EXPECT_EQ(rig.call.map_retain(&again, reinterpret_cast<void*>(mapping.start + 5)),
+                  CuResult::SUCCESS);
+        EXPECT_NE(again, mapping.allocation);
+        int descriptor = -1;
+        EXPECT_EQ(rig.call.map_export(&descriptor, again, 1, 0), CuResult::SUCCESS);
+        ::close(descriptor);
+        EXPECT_EQ(rig.call.map_retain(&again, reinterpret_cast<void*>(mapping.start + PART)),
+                  CuResult::INVALID_VALUE);
+        EXPECT_EQ(rig.call.map_retain(&again, reinterpret_cast<void*>(rig.device_bytes(8))),
+                  CuResult::INVALID_VALUE);
+    });
+}
+
 TEST(SimulatedMapping, Pointer_isTheMappingsWithoutAContext) {
     on_gpus([](Rig& rig) {
         const Mapping mapping(rig, 1);
-        PointerAttribute which[] = {PointerAttribute::CONTEXT, PointerAttribute::MEMORY_TYPE,
-                                    PointerAttribute::DEVICE_ORDINAL,
-                                    PointerAttribute::RANGE_BYTES};
+        PointerAttribute which[] = {
+            PointerAttribute::CONTEXT,        PointerAttribute::MEMORY_TYPE,
+            PointerAttribute::DEVICE_ORDINAL, PointerAttribute::MAPPING_START,
+            PointerAttribute::MAPPING_BYTES,  PointerAttribute::RANGE_BYTES};
         Context context = rig.contexts[0];
         uint32_t type = 0;
         int ordinal = 0;
-        size_t bytes = 0;
-        void* out[] = {&context, &type, &ordinal, &bytes};
-        EXPECT_EQ(rig.call.pointer_attributes(4, which, out, mapping.start + 5), CuResult::SUCCESS);
+        Address start = 0;
+        size_t bytes = 0, reserved = 0;
+        void* out[] = {&context, &type, &ordinal, &start, &bytes, &reserved};
+        EXPECT_EQ(rig.call.pointer_attributes(6, which, out, mapping.start + 5), CuResult::SUCCESS);
         EXPECT_EQ(context, nullptr);
         EXPECT_EQ(type, MEMORY_DEVICE);
         EXPECT_EQ(ordinal, 1);
+        EXPECT_EQ(start, mapping.start);
         EXPECT_EQ(bytes, PART);
-        EXPECT_EQ(rig.call.pointer_attributes(1, which + 1, out + 1, mapping.start + PART),
+        EXPECT_EQ(reserved, 4 * PART);
+        EXPECT_EQ(rig.call.pointer_attributes(6, which, out, mapping.start + PART),
                   CuResult::SUCCESS);
         EXPECT_EQ(type, MEMORY_UNKNOWN);
+        EXPECT_EQ(bytes, 0u);
+        EXPECT_EQ(reserved, 4 * PART) << "it is the whole row of addresses, with its holes";
     });
 }
 
