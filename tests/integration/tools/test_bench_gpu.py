@@ -93,7 +93,7 @@ class Gpus(ProgramTest):
         """Proves: S-182"""
         done = self.bench("--src-type", "gpu", "--src-device", "5", "--dst-type", "cpu", "--size",
                           "1MB", **GPUS)
-        self.assertEqual(done.code, 1)
+        self.assertEqual(done.code, 5)
         self.assertIn("GPU 5", done.err)
         self.assertRegex(done.err, r"\b2\b")
 
