@@ -24,18 +24,25 @@ CuResult let_in(const Calls& call, const Region& region, int number) {
 } // namespace
 
 void Openings::add(Region* region) {
+    Complaints complaints;
+    add(region, &complaints);
+    for (const std::string& text : complaints)
+        host_.log(NIXL_LOG_WARN, __FILE__, __LINE__, "%s", text.c_str());
+}
+
+void Openings::add(Region* region, Complaints* complaints) {
     const MutexLock lock(mutex_);
     const std::vector<Gpu*> in_use = gpus_.all();
     for (const Gpu* const gpu : in_use) {
         if ((known_ >> gpu->number & 1) == 0)
             for (Region* const earlier : regions_)
-                open(*earlier, *gpu);
+                open(*earlier, *gpu, complaints);
         known_ |= uint64_t{1} << gpu->number;
     }
     if (!region->sharing.has_list())
         return;
     for (const Gpu* const gpu : in_use)
-        open(*region, *gpu);
+        open(*region, *gpu, complaints);
     regions_.push_back(region);
     region->openings = this;
 }
@@ -47,11 +54,12 @@ void Openings::remove(const Region* region) {
     regions_.pop_back();
 }
 
-void Openings::open(Region& region, const Gpu& other) {
-    const bool has_way = &other == region.gpu || other.reaches(*region.gpu);
+void Openings::open(Region& region, const Gpu& other, Complaints* complaints) {
+    const Gpu& owner = *region.gpu;
+    const bool has_way = &other == &owner || other.reaches(owner);
     if (!has_way || region.sharing.is_open_to(other.number))
         return;
-    const CudaScope scope(gpus_.driver(), region.gpu->context); // of whichever the thread has
+    const CudaScope scope(gpus_.driver(), owner.context); // of whichever the thread has
     const Calls& call = gpus_.driver().call;
     // What was unmapped may have become another's meanwhile.
     CuResult result = region.check_alive(call, gpus_.next_occasion());
@@ -59,16 +67,12 @@ void Openings::open(Region& region, const Gpu& other) {
         result = let_in(call, region, other.number);
     if (result == CuResult::SUCCESS)
         region.sharing.note_open_to(other.number);
-    else
-        complain(region, other, result);
-}
-
-void Openings::complain(const Region& region, const Gpu& other, CuResult why) {
-    if (complained_.emplace(region.gpu->number, other.number).second)
-        host_.log(NIXL_LOG_WARN, __FILE__, __LINE__,
-                  "GPU %d is not let into memory of GPU %d that was mapped or comes from a pool "
-                  "(%s); copies between such memory of the two may fail, kernels leave it alone",
-                  other.number, region.gpu->number, gpus_.driver().text_of(why).c_str());
+    else if (complained_.emplace(owner.number, other.number).second)
+        complaints->push_back(
+            "GPU " + std::to_string(other.number) + " is not let into memory of GPU " +
+            std::to_string(owner.number) + " that was mapped or comes from a pool (" +
+            gpus_.driver().text_of(result) +
+            "); copies between such memory of the two may fail, kernels leave it alone");
 }
 
 } // namespace nixl::core::cuda

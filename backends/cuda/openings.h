@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstdint>
 #include <set>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -59,8 +60,9 @@ class Openings {
     void remove(const Region* region) EXCLUDES(mutex_);
 
   private:
-    void open(Region& region, const Gpu& other) REQUIRES(mutex_);
-    void complain(const Region& region, const Gpu& other, CuResult why) REQUIRES(mutex_);
+    using Complaints = std::vector<std::string>; // for the log, once nothing is locked
+    void add(Region* region, Complaints* complaints) EXCLUDES(mutex_);
+    void open(Region& region, const Gpu& other, Complaints* complaints) REQUIRES(mutex_);
 
     const sdk::Host& host_;
     Gpus& gpus_;

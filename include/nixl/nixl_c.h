@@ -139,7 +139,9 @@ NIXL_API nixl_status nixl_buffer_wrap(nixl_context context, void* address, uint6
                                       uint32_t kind, int32_t device, uint32_t flags,
                                       nixl_buffer* out);
 /* Zeroed memory that the library owns, or the allocator that the setting `allocator` names. Host
- * memory of the library's own is memfd-backed, so that peers can map it. */
+ * memory of the library's own is memfd-backed, so that peers can map it; GPU memory of 2 MiB and
+ * more has a handle of its own (setting `shareable_gpu_memory`), and is open to the GPUs that work
+ * in this process by then. */
 NIXL_API nixl_status nixl_buffer_allocate(nixl_context context, uint64_t bytes, uint32_t kind,
                                           int32_t device, uint32_t flags, nixl_buffer* out);
 /* A file (kind FILE) or block device (kind BLOCK) as a buffer of `bytes` bytes starting at
