@@ -25,8 +25,8 @@ MappedRow::MappedRow(int device, unsigned parts, int reader)
     : device_(device), context_(retained(device)), is_mapped_(parts, true) {
     const auto& call = test_driver().call;
     core::cuda::AllocationOptions options{};
-    options.type = 1;
-    options.location = {1, device};
+    options.type = core::cuda::PINNED_PHYSICAL;
+    options.location = {core::cuda::ON_DEVICE, device};
     options.gpu_direct_rdma = 1; // so that GDRCopy may pin it
     expect(call.map_reserve(&address_, reserved(), 0, 0, 0));
     for (unsigned part = 0; part < parts; ++part) {
@@ -35,7 +35,8 @@ MappedRow::MappedRow(int device, unsigned parts, int reader)
         expect(call.map(address_ + part * PART, PART, 0, physical, 0));
         expect(call.map_release(physical));
     }
-    const core::cuda::Access access{{1, reader < 0 ? device : reader}, 3};
+    const core::cuda::Access access{{core::cuda::ON_DEVICE, reader < 0 ? device : reader},
+                                    core::cuda::ALL_ACCESS};
     expect(call.map_access(address_, parts * PART, &access, 1));
 }
 

@@ -6,9 +6,6 @@
 namespace nixl::test::host_queues {
 namespace {
 
-using core::CudaScope;
-using core::cuda::Context;
-using core::cuda::CuResult;
 using core::cuda::Stream;
 
 constexpr uint64_t BYTES = 1 << 20;

@@ -10,11 +10,6 @@
 namespace nixl::test::host_queues {
 namespace {
 
-using core::CudaScope;
-using core::cuda::Address;
-using core::cuda::Context;
-using core::cuda::CuResult;
-
 constexpr uint64_t BYTES = 1 << 20;
 
 std::vector<uint32_t> shuffled(uint32_t count, uint32_t seed) {

@@ -11,11 +11,6 @@
 namespace nixl::test::host_queues {
 namespace {
 
-using core::CudaScope;
-using core::cuda::Address;
-using core::cuda::Context;
-using core::cuda::CuResult;
-
 constexpr uint64_t BYTES = 1 << 20, KIB = 1024;
 constexpr uint64_t MOST_IN = 16 * KIB, MOST_OUT = 1 * KIB; // of one transfer, by default
 

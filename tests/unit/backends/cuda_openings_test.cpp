@@ -8,11 +8,6 @@
 namespace nixl::test::host_queues {
 namespace {
 
-using core::CudaScope;
-using core::cuda::Address;
-using core::cuda::Context;
-using core::cuda::CuResult;
-
 constexpr uint64_t PART = MappedRow::PART, BYTES = 2 * PART;
 
 class CudaOpenings : public CudaGather {

@@ -13,6 +13,11 @@
 
 namespace nixl::test::host_queues {
 
+using core::CudaScope;
+using core::cuda::Address;
+using core::cuda::Context;
+using core::cuda::CuResult;
+
 /// A stream of the program's that is held up until it is opened, at its end at the latest.
 class Gate {
   public:

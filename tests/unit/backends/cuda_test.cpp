@@ -10,11 +10,6 @@
 namespace nixl::test::host_queues {
 namespace {
 
-using core::CudaScope;
-using core::cuda::Address;
-using core::cuda::Context;
-using core::cuda::CuResult;
-
 constexpr uint64_t PAGE = 4096;
 
 // The driver refuses bytes twice, and a copy across two registrations.
